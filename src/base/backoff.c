@@ -1,0 +1,20 @@
+/* Owns the arithmetic of retries. Called by whoever retries, who brings the randomness and the timer. */
+#include "base/backoff.h"
+
+int64_t backoff_next_ms(struct backoff *backoff, uint32_t random)
+{
+	int64_t wait = backoff->base_ms;
+	for (unsigned i = 0; i < backoff->attempt && wait < backoff->max_ms; i++)
+		wait *= 2;
+	if (wait > backoff->max_ms)
+		wait = backoff->max_ms;
+	if (backoff->attempt < 62)
+		backoff->attempt++;
+	int64_t half = wait / 2;
+	return half + (int64_t)((uint64_t)random % (uint64_t)(wait - half + 1));
+}
+
+void backoff_reset(struct backoff *backoff)
+{
+	backoff->attempt = 0;
+}

@@ -1,0 +1,122 @@
+/* Owns the checking and masking of URLs. Called by the config and by the task's reader; never connects anywhere, and
+ * never puts a URL into an error text, since a mistyped one may hold a password anywhere. */
+#include "base/url.h"
+
+#include "base/cleanup.h"
+
+#include <curl/curl.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void cleanup_curl_url(CURLU **url)
+{
+	curl_url_cleanup(*url);
+}
+
+static void cleanup_curl_free(char **text)
+{
+	curl_free(*text);
+}
+
+#define AUTO_URL __attribute__((cleanup(cleanup_curl_url)))
+#define AUTO_CURL __attribute__((cleanup(cleanup_curl_free)))
+
+enum { URL_MAX_BYTES = 2048 };
+
+static int parse(CURLU *parsed, const char *url, struct err *err)
+{
+	if (!parsed)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	if (strlen(url) > URL_MAX_BYTES)
+		return err_set(err, ERR_INVALID, "the URL is longer than %d bytes", URL_MAX_BYTES);
+	for (const char *c = url; *c; c++) {
+		if ((unsigned char)*c <= 0x20 || *c == 0x7f)
+			return err_set(err, ERR_INVALID, "the URL has a space or a control character in it");
+	}
+	if (curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
+		return err_set(err, ERR_INVALID, "not a URL of the form scheme://host:port");
+	return 0;
+}
+
+static char *part(CURLU *parsed, CURLUPart what)
+{
+	char *text = NULL;
+	return curl_url_get(parsed, what, &text, 0) == CURLUE_OK ? text : NULL;
+}
+
+static int require_scheme(CURLU *parsed, const char *plain, const char *secure, struct err *err)
+{
+	AUTO_CURL char *scheme = part(parsed, CURLUPART_SCHEME);
+	if (!scheme || (strcmp(scheme, plain) != 0 && strcmp(scheme, secure) != 0))
+		return err_set(err, ERR_INVALID, "the URL must begin with %s:// or %s://", plain, secure);
+	AUTO_CURL char *host = part(parsed, CURLUPART_HOST);
+	if (!host || !*host)
+		return err_set(err, ERR_INVALID, "the URL names no host");
+	AUTO_CURL char *port = part(parsed, CURLUPART_PORT);
+	if (port && strtol(port, NULL, 10) < 1)
+		return err_set(err, ERR_INVALID, "the URL's port must be 1 to 65535");
+	return 0;
+}
+
+static int refuse_part(CURLU *parsed, CURLUPart what, const char *name, struct err *err)
+{
+	AUTO_CURL char *text = part(parsed, what);
+	return text ? err_set(err, ERR_INVALID, "the URL must not have a %s", name) : 0;
+}
+
+int url_check_http(const char *url, struct err *err)
+{
+	AUTO_URL CURLU *parsed = curl_url();
+	int rc = parse(parsed, url, err);
+	if (!rc)
+		rc = require_scheme(parsed, "http", "https", err);
+	if (!rc)
+		rc = refuse_part(parsed, CURLUPART_USER, "user (the token goes into the configuration)", err);
+	if (!rc)
+		rc = refuse_part(parsed, CURLUPART_QUERY, "query", err);
+	if (!rc)
+		rc = refuse_part(parsed, CURLUPART_FRAGMENT, "fragment", err);
+	return rc;
+}
+
+static bool is_database(const char *path)
+{
+	if (!path || strcmp(path, "/") == 0)
+		return true;
+	size_t digits = strspn(path + 1, "0123456789");
+	return digits > 0 && digits <= 5 && path[1 + digits] == '\0';
+}
+
+int url_check_redis(const char *url, struct err *err)
+{
+	AUTO_URL CURLU *parsed = curl_url();
+	int rc = parse(parsed, url, err);
+	if (!rc)
+		rc = require_scheme(parsed, "redis", "rediss", err);
+	if (!rc)
+		rc = refuse_part(parsed, CURLUPART_FRAGMENT, "fragment", err);
+	if (rc)
+		return rc;
+	AUTO_CURL char *path = part(parsed, CURLUPART_PATH);
+	if (!is_database(path))
+		return err_set(err, ERR_INVALID, "what follows the host must be a database number, as in redis://host:6379/0");
+	return 0;
+}
+
+char *url_masked(const char *url)
+{
+	AUTO_URL CURLU *parsed = curl_url();
+	if (parse(parsed, url, NULL))
+		return strdup("***");
+
+	AUTO_CURL char *password = part(parsed, CURLUPART_PASSWORD);
+	AUTO_CURL char *user = part(parsed, CURLUPART_USER);
+	CURLUPart secret = password ? CURLUPART_PASSWORD : CURLUPART_USER;
+	if ((password || user) && curl_url_set(parsed, secret, "***", 0) != CURLUE_OK)
+		return strdup("***");
+	if (curl_url_set(parsed, CURLUPART_QUERY, NULL, 0) != CURLUE_OK)
+		return strdup("***");
+
+	AUTO_CURL char *masked = part(parsed, CURLUPART_URL);
+	return strdup(masked ? masked : "***");
+}

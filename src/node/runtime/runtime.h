@@ -1,0 +1,101 @@
+/* What runs workers: one operations table, so that slots never know which engine is behind it.
+ *
+ * A runtime is opened once and tells when it is ready or lost (it keeps trying by itself with backoff). An image is
+ * prepared once per node; a worker is created and started for one slot, and ends exactly once. All calls return at
+ * once; what comes of them is told by the callbacks, never from inside the call itself. */
+#pragma once
+
+#include "base/err.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct runtime;
+struct worker;
+struct image_call;
+
+/* What a worker is made from. Everything is copied by create. */
+struct worker_spec {
+	const char *name;          /* of the container: "idm-{task}-{node}-{instance}", already safe for an engine */
+	const char *image;         /* with its tag */
+	const char *platform;      /* "linux/amd64" */
+	const json_t *command;     /* array of strings in the place of entrypoint and arguments, or NULL */
+	const char *const *env;    /* "NAME=value", ended by NULL */
+	const char *const *labels; /* name, value, name, value, …, NULL */
+	const char *cpus;          /* the kernel's list form: "0" or "2,3" */
+	unsigned cpu_count;        /* how many CPUs that list names: the quota */
+	int64_t memory_mb;
+};
+
+/* How a worker ended. */
+struct worker_exit {
+	int status;           /* 0 … 255; 128 + n for signal n; -1 unknown */
+	bool out_of_memory;   /* the engine says that the kernel killed it, or a part of it, for its memory limit */
+	const char *log_tail; /* the last lines that it wrote, "" when it ended with 0; at most RUNTIME_LOG_TAIL_MAX bytes */
+};
+
+enum { RUNTIME_LOG_TAIL_MAX = 8192 };
+
+struct runtime_events {
+	void *context;
+	/* The engine answers (again). what: "Docker Engine 20.10.24 (API 1.41) at /var/run/docker.sock". */
+	void (*on_ready)(void *context, const char *what);
+	/* It does not answer, with the reason and what to do about it. Workers' ends may have been missed: the runtime
+	 * asks for them when it is ready again. Told once per loss, and once when the first attempt fails. */
+	void (*on_lost)(void *context, const struct err *err);
+};
+
+struct image_events {
+	void *context;
+	void (*on_progress)(void *context, int percent, const char *text); /* percent -1: not known yet */
+	void (*on_done)(void *context, const struct err *err);             /* err NULL: the image is here and fits */
+};
+
+struct worker_events {
+	void *context;
+	/* Created and started, or why not (then the worker has ended: remove it). */
+	void (*on_started)(void *context, const struct err *err);
+	/* It ended. Only after a successful on_started, exactly once. */
+	void (*on_exit)(void *context, const struct worker_exit *result);
+	/* After remove: nothing of it is left, or what stands in the way. The worker is freed when this returns. */
+	void (*on_removed)(void *context, const struct err *err);
+};
+
+enum worker_signal { WORKER_TERMINATE, WORKER_KILL };
+
+/* What the machine's owner lets workers have. Copied by open. */
+struct runtime_options {
+	const char *engine_host;        /* "unix:///path" or a path; "" or NULL: $DOCKER_HOST, then the usual places */
+	const char *network;            /* the containers' network mode: "bridge", "host", "none", or a network's name */
+	int64_t pids_max;               /* per container */
+	const char *const *capabilities; /* kept ones, ended by NULL; all others are dropped */
+	bool no_new_privileges;
+	const char *const *owner_labels; /* name, value, …, NULL: tell our own containers from all others */
+};
+
+struct runtime_ops {
+	const char *name; /* "docker" */
+
+	/* Begins to look for the engine. owner_labels as in worker_spec: whatever carries them all from an earlier run
+	 * is removed, created ones too, before on_ready is called for the first time. */
+	struct runtime *(*open)(uv_loop_t *loop, const struct runtime_options *options,
+				const struct runtime_events *events, struct err *err);
+	/* Cancels everything, calls nothing back, leaves containers as they are. Frees itself on the loop. */
+	void (*close)(struct runtime *runtime);
+
+	/* Makes sure that the image is on this machine and fits the platform, pulling it if need be. */
+	struct image_call *(*prepare_image)(struct runtime *runtime, const char *image, const char *platform,
+					    const struct image_events *events, struct err *err);
+	/* No callback comes any more. NULL is ignored. */
+	void (*cancel_image)(struct image_call *call);
+
+	struct worker *(*start)(struct runtime *runtime, const struct worker_spec *spec,
+				const struct worker_events *events, struct err *err);
+	/* Before on_started it is remembered: the worker then is never started, or ended at once. */
+	void (*signal)(struct worker *worker, enum worker_signal signal);
+	/* Whatever state it is in: ends and removes it. */
+	void (*remove)(struct worker *worker);
+};
