@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 
 #include <curl/curl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,14 +110,19 @@ char *url_masked(const char *url)
 	if (parse(parsed, url, NULL))
 		return strdup("***");
 
-	AUTO_CURL char *password = part(parsed, CURLUPART_PASSWORD);
-	AUTO_CURL char *user = part(parsed, CURLUPART_USER);
-	CURLUPart secret = password ? CURLUPART_PASSWORD : CURLUPART_USER;
-	if ((password || user) && curl_url_set(parsed, secret, "***", 0) != CURLUE_OK)
-		return strdup("***");
-	if (curl_url_set(parsed, CURLUPART_QUERY, NULL, 0) != CURLUE_OK)
-		return strdup("***");
+	/* The text stays as its author wrote it, but for "user:password@": a password goes, and so does a lone user. */
+	const char *authority = strstr(url, "://") + 3;
+	size_t authority_len = strcspn(authority, "/?#");
+	const char *at = memrchr(authority, '@', authority_len);
+	const char *colon = at ? memchr(authority, ':', (size_t)(at - authority)) : NULL;
+	const char *secret = colon ? colon + 1 : authority;
+	const char *rest = at ? at : authority;
+	size_t rest_len = strcspn(rest, "?#"); /* redis-py takes "?password=…" too */
 
-	AUTO_CURL char *masked = part(parsed, CURLUPART_URL);
-	return strdup(masked ? masked : "***");
+	size_t size = strlen(url) + sizeof("***");
+	char *masked = malloc(size);
+	if (masked)
+		(void)snprintf(masked, size, "%.*s%s%.*s", (int)((at ? secret : authority) - url), url, at ? "***" : "",
+			       (int)rest_len, rest);
+	return masked;
 }

@@ -1,0 +1,24 @@
+/* The handlers that the table of routes names, by the file that has them. */
+#pragma once
+
+struct api_call;
+
+/* health.c */
+void handle_health(struct api_call *call);
+
+/* task_resource.c */
+void handle_task_add(struct api_call *call);
+void handle_task_list(struct api_call *call);
+void handle_task_get(struct api_call *call);
+void handle_task_delete(struct api_call *call);
+void handle_task_next(struct api_call *call);
+void handle_task_finish(struct api_call *call);
+
+/* node_resource.c */
+void handle_node_list(struct api_call *call);
+void handle_node_stop(struct api_call *call);
+
+/* node_plane.c */
+void handle_node_register(struct api_call *call);
+void handle_node_heartbeat(struct api_call *call);
+void handle_node_task(struct api_call *call);

@@ -1,0 +1,148 @@
+/* Owns the calls under /gridnode: registration, heartbeat, task. Called by the dispatcher, and by the hub when a held call
+ * is released; a node's message always counts as a sign of life. */
+#include "hub/api/node_plane.h"
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "hub/api/handlers.h"
+#include "hub/api/reply.h"
+#include "hub/api/routes.h"
+#include "proto/node_messages.h"
+#include "proto/task_config.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The current task as a node of that platform gets it: an object or JSON null; NULL without memory. A platform of NULL is
+ * one that no image is made for. */
+static json_t *current_config(const struct hub *hub, const char *platform)
+{
+	const struct task *current = tasks_current(hub->tasks);
+	return current && platform ? task_config_encode(&current->spec, current->id, platform) : json_null();
+}
+
+void handle_node_register(struct api_call *call)
+{
+	struct hub *hub = call->hub;
+	struct register_message message;
+	struct node *node = NULL;
+	struct err err = {0};
+	int rc = register_message_parse(call->body, &message, &err);
+	if (!rc)
+		rc = nodes_register(hub->nodes, &message, hub_now(), &node, &err);
+	if (rc) {
+		reply_err(call->request, &err);
+		return;
+	}
+	log_info(NULL, "node=%s registered: %s, %s, %lld CPUs", node->id, node->hostname, node->architecture,
+		 (long long)node->cpu_count);
+	json_t *config = current_config(hub, node->platform ? node->platform->name : NULL);
+	reply_json(call->request, HTTP_OK,
+		   config ? json_pack("{s:s, s:o}", "node_id", node->id, "current_task", config) : NULL);
+}
+
+static struct node *find_node(struct api_call *call, const char *id)
+{
+	struct node *node = nodes_find(call->hub->nodes, id);
+	if (!node)
+		reply_error(call->request, HTTP_NOT_FOUND, "unknown_node", "this hub does not know the node; register again");
+	return node;
+}
+
+void handle_node_heartbeat(struct api_call *call)
+{
+	struct heartbeat_message message;
+	struct err err = {0};
+	if (heartbeat_message_parse(call->body, &message, &err)) {
+		reply_err(call->request, &err);
+		return;
+	}
+	struct node *node = find_node(call, message.node_id);
+	if (!node)
+		return;
+	if (nodes_heartbeat(call->hub->nodes, node, &message, hub_now(), &err)) {
+		reply_err(call->request, &err);
+		return;
+	}
+	reply_json(call->request, HTTP_OK, json_pack("{s:b}", "stop_requested", (int)node->stop_requested));
+}
+
+/* ---- the task call ---- */
+
+static bool stop_requested(const struct node *node)
+{
+	return node && node->stop_requested;
+}
+
+static void answer_held(struct hub *hub, struct http_request *request, const struct node *node, const char *platform)
+{
+	json_t *config = current_config(hub, platform);
+	reply_json(request, HTTP_OK,
+		   config ? json_pack("{s:I, s:b, s:o}", "version", (json_int_t)tasks_version(hub->tasks),
+				      "stop_requested", (int)stop_requested(node), "task", config)
+			  : NULL);
+}
+
+void node_plane_answer_wait(struct hub *hub, const struct task_wait *wait)
+{
+	answer_held(hub, wait->request, wait->node, wait->platform);
+}
+
+/* A number of the query; -1 where it is absent, -2 where it is not a number. */
+static int64_t query_number(const struct http_request *request, const char *name)
+{
+	const char *text = http_query(request, name);
+	if (!text)
+		return -1;
+	size_t digits = strspn(text, "0123456789");
+	if (digits == 0 || digits > 18 || text[digits])
+		return -2;
+	return strtoll(text, NULL, 10);
+}
+
+/* Reads ?platform=; absent means the seed's default. False when it was refused. */
+static bool read_platform(struct api_call *call, const char **platform)
+{
+	const char *given = http_query(call->request, "platform");
+	*platform = given ? given : PLATFORM_DEFAULT;
+	if (platform_is_known(*platform))
+		return true;
+	reply_error(call->request, HTTP_BAD_REQUEST, "bad_request",
+		    "unknown platform; known are linux/amd64, linux/arm64 and linux/arm/v7");
+	return false;
+}
+
+static void hold_or_answer(struct api_call *call, struct node *node, const char *platform, int64_t version,
+			   int64_t wait_s)
+{
+	bool news = version != tasks_version(call->hub->tasks) || stop_requested(node);
+	if (wait_s > LIMIT_TASK_WAIT_S)
+		wait_s = LIMIT_TASK_WAIT_S;
+	if (news || wait_s == 0)
+		answer_held(call->hub, call->request, node, platform);
+	else if (hub_hold_task_call(call->hub, call->request, node, platform, (int)wait_s))
+		reply_json(call->request, HTTP_OK, NULL);
+}
+
+void handle_node_task(struct api_call *call)
+{
+	const char *node_id = http_query(call->request, "node_id");
+	int64_t version = query_number(call->request, "version");
+	int64_t wait_s = query_number(call->request, "wait");
+	const char *platform;
+	if (version == -2 || wait_s == -2) {
+		reply_error(call->request, HTTP_BAD_REQUEST, "bad_request", "version and wait must be whole numbers");
+		return;
+	}
+	if (!read_platform(call, &platform))
+		return;
+	struct node *node = node_id ? find_node(call, node_id) : NULL;
+	if (node_id && !node)
+		return;
+	if (node)
+		nodes_seen(call->hub->nodes, node, hub_now());
+	if (wait_s < 0)
+		reply_json(call->request, HTTP_OK, current_config(call->hub, platform));
+	else
+		hold_or_answer(call, node, platform, version, wait_s);
+}

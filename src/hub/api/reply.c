@@ -1,0 +1,100 @@
+/* Owns the form of answers. Called by every handler; knows nothing of tasks or nodes. */
+#include "hub/api/reply.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct {
+	enum err_code err;
+	unsigned status;
+	const char *code;
+} ERRORS[] = {
+	{ERR_INVALID, HTTP_BAD_REQUEST, "bad_request"},
+	{ERR_NOT_FOUND, HTTP_NOT_FOUND, "not_found"},
+	{ERR_EXISTS, HTTP_CONFLICT, "conflict"},
+	{ERR_STATE, HTTP_BAD_REQUEST, "bad_state"},
+	{ERR_TOO_BIG, HTTP_UNAVAILABLE, "limit_reached"},
+	{ERR_IO, HTTP_UNAVAILABLE, "state_unavailable"},
+	{ERR_NO_SPACE, HTTP_UNAVAILABLE, "state_unavailable"},
+};
+
+static const char OUT_OF_MEMORY[] = "{\"error\":{\"code\":\"internal\",\"message\":\"out of memory\"}}\n";
+
+static void respond(struct http_request *request, struct http_response *response, const char *type, char *body)
+{
+	if (!body) {
+		response->status = HTTP_INTERNAL_ERROR;
+		type = "application/json";
+		body = strdup(OUT_OF_MEMORY);
+	}
+	response->content_type = type;
+	response->body = body;
+	response->body_len = body ? strlen(body) : 0;
+	http_respond(request, response);
+}
+
+static char *dump_line(json_t *body)
+{
+	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	json_decref(body);
+	size_t len = text ? strlen(text) : 0;
+	char *line = text ? realloc(text, len + 2) : NULL;
+	if (!line) {
+		free(text);
+		return NULL;
+	}
+	memcpy(line + len, "\n", 2); /* a terminal's prompt then stands on a line of its own */
+	return line;
+}
+
+void reply_json(struct http_request *request, unsigned status, json_t *body)
+{
+	struct http_response response = {.status = status};
+	respond(request, &response, "application/json", dump_line(body));
+}
+
+void reply_text(struct http_request *request, unsigned status, const char *text)
+{
+	struct http_response response = {.status = status};
+	respond(request, &response, "text/plain; charset=utf-8", strdup(text));
+}
+
+static char *error_body(const char *code, const char *message)
+{
+	json_t *body = json_pack("{s:{s:s, s:s}}", "error", "code", code, "message", message);
+	if (!body) /* a message may quote bytes that are not UTF-8 */
+		body = json_pack("{s:{s:s, s:s}}", "error", "code", code, "message", "the request is not valid UTF-8");
+	return dump_line(body);
+}
+
+void reply_error(struct http_request *request, unsigned status, const char *code, const char *message)
+{
+	struct http_response response = {.status = status};
+	respond(request, &response, "application/json", error_body(code, message));
+}
+
+void reply_err(struct http_request *request, const struct err *err)
+{
+	for (size_t i = 0; i < sizeof(ERRORS) / sizeof(ERRORS[0]); i++) {
+		if (ERRORS[i].err == err->code) {
+			reply_error(request, ERRORS[i].status, ERRORS[i].code, err->text);
+			return;
+		}
+	}
+	reply_error(request, HTTP_INTERNAL_ERROR, "internal", err->text);
+}
+
+void reply_method_not_allowed(struct http_request *request, const char *allow)
+{
+	struct http_response response = {.status = HTTP_METHOD_NOT_ALLOWED, .allow = allow};
+	char message[256];
+	(void)snprintf(message, sizeof(message), "this path knows %s", allow);
+	respond(request, &response, "application/json", error_body("method_not_allowed", message));
+}
+
+void reply_unauthorized(struct http_request *request)
+{
+	struct http_response response = {.status = HTTP_UNAUTHORIZED, .authenticate = true};
+	respond(request, &response, "application/json",
+		error_body("unauthorized", "send the hub's token: Authorization: Bearer <token>"));
+}

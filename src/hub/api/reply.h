@@ -1,0 +1,36 @@
+/* How answers look: JSON, and one form for all errors: {"error": {"code", "message"}}. */
+#pragma once
+
+#include "base/err.h"
+#include "net/http.h"
+
+#include <jansson.h>
+
+enum {
+	HTTP_OK = 200,
+	HTTP_CREATED = 201,
+	HTTP_BAD_REQUEST = 400,
+	HTTP_UNAUTHORIZED = 401,
+	HTTP_NOT_FOUND = 404,
+	HTTP_METHOD_NOT_ALLOWED = 405,
+	HTTP_CONFLICT = 409,
+	HTTP_CONTENT_TOO_LARGE = 413,
+	HTTP_INTERNAL_ERROR = 500,
+	HTTP_UNAVAILABLE = 503,
+};
+
+/* Takes the reference over. NULL (no memory while it was made) is answered as an internal error. */
+void reply_json(struct http_request *request, unsigned status, json_t *body);
+
+void reply_text(struct http_request *request, unsigned status, const char *text);
+
+void reply_error(struct http_request *request, unsigned status, const char *code, const char *message);
+
+/* Status and code from the one table that maps our errors to HTTP. */
+void reply_err(struct http_request *request, const struct err *err);
+
+/* 405, with the methods that the path does know: "GET, POST". */
+void reply_method_not_allowed(struct http_request *request, const char *allow);
+
+/* 401. */
+void reply_unauthorized(struct http_request *request);

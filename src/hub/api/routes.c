@@ -1,0 +1,78 @@
+/* Owns the table of routes and the matching of paths. Called by the dispatcher; adding a route is adding a row. */
+#include "hub/api/routes.h"
+
+#include "hub/api/handlers.h"
+#include "proto/limits.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { SMALL_BODY = 64 * 1024 };
+
+const struct route ROUTES[] = {
+	{"GET", "/health", ROLE_ANYBODY, ROUTE_NO_BODY, SMALL_BODY, handle_health},
+
+	{"GET", "/api/tasks", ROLE_TOKEN, ROUTE_NO_BODY, SMALL_BODY, handle_task_list},
+	{"POST", "/api/tasks", ROLE_TOKEN, ROUTE_JSON, LIMIT_USER_BODY, handle_task_add},
+	{"POST", "/api/tasks/next", ROLE_TOKEN, ROUTE_NO_BODY, SMALL_BODY, handle_task_next},
+	{"POST", "/api/tasks/finish", ROLE_TOKEN, ROUTE_NO_BODY, SMALL_BODY, handle_task_finish},
+	{"GET", "/api/tasks/{name}", ROLE_TOKEN, ROUTE_NO_BODY, SMALL_BODY, handle_task_get},
+	{"DELETE", "/api/tasks/{name}", ROLE_TOKEN, ROUTE_NO_BODY, SMALL_BODY, handle_task_delete},
+	{"GET", "/api/nodes", ROLE_TOKEN, ROUTE_NO_BODY, SMALL_BODY, handle_node_list},
+	{"POST", "/api/nodes/{id}/stop", ROLE_TOKEN, ROUTE_NO_BODY, SMALL_BODY, handle_node_stop},
+
+	{"POST", "/gridnode/register", ROLE_TOKEN, ROUTE_JSON, LIMIT_NODE_BODY, handle_node_register},
+	{"POST", "/gridnode/heartbeat", ROLE_TOKEN, ROUTE_JSON, LIMIT_NODE_BODY, handle_node_heartbeat},
+	{"GET", "/gridnode/task", ROLE_TOKEN, ROUTE_NO_BODY, SMALL_BODY, handle_node_task},
+};
+
+const size_t ROUTE_COUNT = sizeof(ROUTES) / sizeof(ROUTES[0]);
+
+/* Finds where the pattern's {…} lies in the path: [*start, *start + *len). Without a {…} both must be equal. */
+static bool match(const char *pattern, const char *path, size_t *start, size_t *len)
+{
+	const char *open = strchr(pattern, '{');
+	*start = *len = 0;
+	if (!open)
+		return strcmp(pattern, path) == 0;
+	size_t prefix = (size_t)(open - pattern);
+	if (strncmp(pattern, path, prefix) != 0)
+		return false;
+	*start = prefix;
+	*len = strcspn(path + prefix, "/");
+	return *len > 0 && strcmp(strchr(open, '}') + 1, path + prefix + *len) == 0;
+}
+
+static void add_method(char *allow, size_t size, const char *method)
+{
+	size_t len = strlen(allow);
+	(void)snprintf(allow + len, size - len, "%s%s", len ? ", " : "", method);
+}
+
+const struct route *route_find(const char *method, const char *path, char *allow, size_t allow_size)
+{
+	const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
+	size_t start;
+	size_t len;
+	allow[0] = '\0';
+	for (size_t i = 0; i < ROUTE_COUNT; i++) {
+		if (!match(ROUTES[i].path, path, &start, &len))
+			continue;
+		if (strcmp(ROUTES[i].method, wanted) == 0)
+			return &ROUTES[i];
+		add_method(allow, allow_size, ROUTES[i].method);
+	}
+	return NULL;
+}
+
+bool route_param(const struct route *route, const char *path, char *into, size_t size)
+{
+	size_t start;
+	size_t len;
+	into[0] = '\0';
+	if (!match(route->path, path, &start, &len) || len >= size)
+		return false;
+	memcpy(into, path + start, len);
+	into[len] = '\0';
+	return true;
+}

@@ -1,0 +1,47 @@
+/* The table of routes: what the hub answers, to whom, and how large a body may be. */
+#pragma once
+
+#include "hub/hub.h"
+#include "net/http.h"
+
+#include <jansson.h>
+#include <stddef.h>
+
+enum { ROUTE_PARAM_MAX = 1024 };
+
+/* A request on its way through a handler. */
+struct api_call {
+	struct hub *hub;
+	struct http_request *request;
+	const char *param; /* what stands in the place of the path's {…}; "" without one */
+	json_t *body;      /* an object, for routes with ROUTE_JSON; borrowed */
+};
+
+enum route_body {
+	ROUTE_NO_BODY, /* what comes is dropped, if it is small */
+	ROUTE_JSON,    /* an object is needed */
+};
+
+enum route_role {
+	ROLE_ANYBODY, /* without a token */
+	ROLE_TOKEN,
+};
+
+struct route {
+	const char *method;
+	const char *path; /* at most one "{…}", which stands for one segment */
+	enum route_role role;
+	enum route_body body;
+	size_t body_cap; /* bytes */
+	void (*handle)(struct api_call *call);
+};
+
+extern const struct route ROUTES[];
+extern const size_t ROUTE_COUNT;
+
+/* The route of a method and a path. HEAD is answered as GET. Where the path is known but not with this method, NULL and
+ * the methods that are ("GET, POST") in `allow`; where it is unknown, NULL and "". */
+const struct route *route_find(const char *method, const char *path, char *allow, size_t allow_size);
+
+/* Copies the segment that the route's {…} matches; "" without one. False where it is longer than `size`. */
+bool route_param(const struct route *route, const char *path, char *into, size_t size);

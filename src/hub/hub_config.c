@@ -1,0 +1,92 @@
+/* Owns the table of the hub's configuration keys. Called at start-up; --help, the sample file and every message about a
+ * key come from this table. */
+#include "hub/hub_config.h"
+
+#include "base/log.h"
+#include "net/http_server.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { TOKEN_MIN_BYTES = 8, DAY_S = 24 * 60 * 60 };
+
+static int check_token(const char *token, struct err *err)
+{
+	if (strlen(token) < TOKEN_MIN_BYTES)
+		return err_set(err, ERR_INVALID, "must have at least %d characters", TOKEN_MIN_BYTES);
+	for (const unsigned char *c = (const unsigned char *)token; *c; c++) {
+		if (*c <= 0x20 || *c >= 0x7f)
+			return err_set(err, ERR_INVALID, "must be printable ASCII without spaces");
+	}
+	return 0;
+}
+
+static int check_log_level(const char *name, struct err *err)
+{
+	enum log_level level;
+	return log_level_parse(name, &level) ? 0
+					     : err_set(err, ERR_INVALID, "must be error, warn, info or debug");
+}
+
+#define FIELD(name) offsetof(struct hub_config, name)
+
+static const struct config_key KEYS[] = {
+	{.name = "bind", .type = CONFIG_STRING, .offset = FIELD(bind), .fallback = "\"0.0.0.0:8080\"",
+	 .check = http_server_check_bind,
+	 .help = "Address and port to listen on. Port 0 takes a free one; the log tells which."},
+	{.name = "token", .type = CONFIG_STRING, .offset = FIELD(token), .required = true,
+	 .environment = "IDM_GRIDCORE_TOKEN", .check = check_token,
+	 .help = "What users and nodes must send as \"Authorization: Bearer <token>\"."},
+	{.name = "state_dir", .type = CONFIG_STRING, .offset = FIELD(state_dir),
+	 .help = "Where tasks and nodes are kept. Empty: $STATE_DIRECTORY, else /var/lib/idm-gridcore for root,\n"
+		 "else ${XDG_STATE_HOME:-~/.local/state}/idm-gridcore."},
+	{.name = "offline_after", .type = CONFIG_INTEGER, .offset = FIELD(offline_after_s), .fallback = "60", .min = 1,
+	 .max = DAY_S, .unit = "seconds", .help = "A node that is silent for so long is shown as Offline."},
+	{.name = "forget_after", .type = CONFIG_INTEGER, .offset = FIELD(forget_after_s), .fallback = "604800",
+	 .min = 1, .max = 3650LL * DAY_S, .unit = "seconds",
+	 .help = "A node that is silent for so long is removed from the list."},
+	{.name = "keep_completed", .type = CONFIG_INTEGER, .offset = FIELD(keep_completed), .fallback = "1000",
+	 .min = 1, .max = 100000, .unit = "tasks", .help = "How many completed tasks stay listed; the oldest go first."},
+	{.name = "max_connections", .type = CONFIG_INTEGER, .offset = FIELD(max_connections), .fallback = "20000",
+	 .min = 10, .max = 1000000, .unit = "connections",
+	 .help = "Each node holds one or two. Fewer where the system allows fewer open files."},
+	{.name = "request_timeout", .type = CONFIG_INTEGER, .offset = FIELD(request_timeout_s), .fallback = "60",
+	 .min = 1, .max = 3600, .unit = "seconds",
+	 .help = "A connection that has not sent a whole request after so long is closed."},
+	{.name = "log_level", .type = CONFIG_STRING, .offset = FIELD(log_level), .fallback = "\"info\"",
+	 .check = check_log_level, .help = "error, warn, info or debug."},
+};
+
+const struct config_table HUB_CONFIG_TABLE = {
+	.file_name = "computehub.toml",
+	.title = "computehub: the server of IDM-GridCore. Commented keys show their defaults.",
+	.keys = KEYS,
+	.count = sizeof(KEYS) / sizeof(KEYS[0]),
+};
+
+static char *below(const char *directory, const char *rest)
+{
+	size_t size = strlen(directory) + strlen(rest) + 1;
+	char *path = malloc(size);
+	if (path)
+		(void)snprintf(path, size, "%s%s", directory, rest);
+	return path;
+}
+
+char *hub_config_state_directory(const struct hub_config *config)
+{
+	const char *from_systemd = getenv("STATE_DIRECTORY");
+	const char *state_home = getenv("XDG_STATE_HOME");
+	const char *home = getenv("HOME");
+	if (*config->state_dir)
+		return strdup(config->state_dir);
+	if (from_systemd && *from_systemd)
+		return strdup(from_systemd);
+	if (geteuid() == 0)
+		return strdup("/var/lib/idm-gridcore");
+	if (state_home && state_home[0] == '/')
+		return below(state_home, "/idm-gridcore");
+	return home && home[0] == '/' ? below(home, "/.local/state/idm-gridcore") : NULL;
+}

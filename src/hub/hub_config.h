@@ -1,0 +1,22 @@
+/* The hub's configuration, computehub.toml. */
+#pragma once
+
+#include "base/config.h"
+
+struct hub_config {
+	char *bind;
+	char *token;
+	char *state_dir; /* "": see hub_config_state_directory */
+	int64_t offline_after_s;
+	int64_t forget_after_s;
+	int64_t keep_completed;
+	int64_t max_connections;
+	int64_t request_timeout_s;
+	char *log_level;
+};
+
+extern const struct config_table HUB_CONFIG_TABLE;
+
+/* Where the state lives: the key, else $STATE_DIRECTORY (systemd), else /var/lib/idm-gridcore for root or the user's
+ * state directory. free() it; NULL without memory or a home. */
+char *hub_config_state_directory(const struct hub_config *config);

@@ -1,0 +1,56 @@
+/* The registry of nodes: who is there, who fell silent, who shall stop.
+ *
+ * A heartbeat costs no write: when a node was last seen goes to the store once a minute, a few nodes per tick. */
+#pragma once
+
+#include "base/err.h"
+#include "hub/node.h"
+#include "hub/store.h"
+
+struct nodes;
+
+struct nodes_options {
+	int64_t offline_after_ms;
+	int64_t forget_after_ms;
+	size_t max_nodes;
+	void (*on_forget)(void *context, struct node *node); /* last chance to let go of it */
+	void *context;
+};
+
+/* Both clocks, read once per event by the owner. */
+struct moment {
+	int64_t monotonic_ms;
+	int64_t wall_ms;
+};
+
+struct nodes *nodes_load(struct store *store, const struct nodes_options *options, struct moment now, struct err *err);
+
+/* Writes what was not saved yet. */
+void nodes_free(struct nodes *nodes);
+
+/* NULL if unknown. */
+struct node *nodes_find(const struct nodes *nodes, const char *id);
+
+/* In the order of their first registration; the successor of a node that is gone is found by its order number, so a
+ * listing can be taken up after a pause. `after` = 0 begins. NULL at the end. */
+const struct node *nodes_next(const struct nodes *nodes, uint64_t after);
+
+size_t nodes_count(const struct nodes *nodes);
+
+/* A known id is kept, an absent or unknown one gets a new UUID. A new run clears a stop flag, the same one does not; a
+ * seed agent has no run, so each of its registrations is a new one. ERR_TOO_BIG: too many nodes. */
+int nodes_register(struct nodes *nodes, const struct register_message *message, struct moment now, struct node **node,
+		   struct err *err) MUST_CHECK;
+
+/* Any message of the node: it is alive. */
+void nodes_seen(struct nodes *nodes, struct node *node, struct moment now);
+
+/* A heartbeat's content; one that says that the agent leaves makes the node Offline at once. */
+int nodes_heartbeat(struct nodes *nodes, struct node *node, const struct heartbeat_message *message, struct moment now,
+		    struct err *err) MUST_CHECK;
+
+int nodes_request_stop(struct nodes *nodes, struct node *node, struct err *err) MUST_CHECK;
+
+/* Once a second: who is overdue becomes Offline, who was silent for too long is forgotten, and
+ * some of what changed is saved. */
+void nodes_tick(struct nodes *nodes, struct moment now);

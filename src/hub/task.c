@@ -1,0 +1,59 @@
+/* Owns one task's data and how people see it. Called by the queue, the store and the API; never decides what runs. */
+#include "hub/task.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const STATUS_NAMES[] = {
+	[TASK_PENDING] = "pending",
+	[TASK_RUNNING] = "running",
+	[TASK_COMPLETED] = "completed",
+};
+
+void task_free(struct task *task)
+{
+	if (!task)
+		return;
+	task_spec_done(&task->spec);
+	free(task);
+}
+
+const char *task_status_name(enum task_status status)
+{
+	return STATUS_NAMES[status];
+}
+
+bool task_status_parse(const char *name, enum task_status *status)
+{
+	for (size_t i = 0; i < sizeof(STATUS_NAMES) / sizeof(STATUS_NAMES[0]); i++) {
+		if (strcmp(STATUS_NAMES[i], name) == 0) {
+			*status = (enum task_status)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static int set_time(json_t *object, const char *field, int64_t wall_ms)
+{
+	char text[RFC3339_SIZE];
+	clock_format_rfc3339(wall_ms, text);
+	return json_set_text(object, field, wall_ms ? text : NULL);
+}
+
+json_t *task_to_json(const struct task *task)
+{
+	json_t *object = task_spec_to_json(&task->spec, true);
+	if (!object)
+		return NULL;
+	if (json_set_text(object, "id", task->id) || json_set_text(object, "status", task_status_name(task->status)) ||
+	    set_time(object, "created_at", task->created_ms) || set_time(object, "started_at", task->started_ms) ||
+	    set_time(object, "completed_at", task->completed_ms)) {
+		json_decref(object);
+		return NULL;
+	}
+	return object;
+}

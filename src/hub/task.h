@@ -1,0 +1,29 @@
+/* One registered task: its spec, its place in the queue, its times. */
+#pragma once
+
+#include "base/random.h"
+#include "proto/task_spec.h"
+
+#include <stdint.h>
+
+enum task_status { TASK_PENDING, TASK_RUNNING, TASK_COMPLETED };
+
+struct task {
+	char id[UUID_SIZE];    /* tells tasks of one name apart */
+	int64_t position;      /* grows with each registration: the order of waiting */
+	struct task_spec spec;
+	enum task_status status;
+	int64_t created_ms;    /* wall clock */
+	int64_t started_ms;    /* 0 while pending */
+	int64_t completed_ms;  /* 0 until completed */
+	struct task *prev, *next;
+};
+
+void task_free(struct task *task);
+
+/* "pending", "running", "completed". */
+const char *task_status_name(enum task_status status);
+bool task_status_parse(const char *name, enum task_status *status);
+
+/* The details that the API shows, passwords masked. A new reference; NULL without memory. */
+json_t *task_to_json(const struct task *task);

@@ -1,0 +1,359 @@
+/* Owns the queue of tasks and the version that nodes watch. Called by the API; never talks to nodes (on_switch lets the
+ * hub do that).
+ *
+ *   (registered) --> PENDING --next, finish, or nothing runs--> RUNNING --next, finish--> COMPLETED --> forgotten
+ *                       |
+ *                       +--delete--> gone
+ *
+ * Nothing runs only while nothing waits. */
+#include "hub/tasks.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+enum { PENDING_MAX = 10000 };
+
+static const char VERSION_NAME[] = "task_version";
+
+struct tasks {
+	struct store *store;
+	struct task *running;   /* NULL: nothing runs */
+	struct task *pending;
+	struct task *completed;
+	size_t pending_count;
+	size_t completed_count;
+	size_t keep_completed;
+	int64_t version;
+	int64_t last_position;
+	void (*on_switch)(void *context);
+	void *context;
+};
+
+/* ---- lists ---- */
+
+static void list(struct tasks *tasks, struct task *task)
+{
+	switch (task->status) {
+	case TASK_RUNNING:
+		assert(!tasks->running);
+		tasks->running = task;
+		task->next = NULL;
+		break;
+	case TASK_PENDING:
+		DL_APPEND(tasks->pending, task);
+		tasks->pending_count++;
+		break;
+	case TASK_COMPLETED:
+		DL_APPEND(tasks->completed, task);
+		tasks->completed_count++;
+		break;
+	}
+}
+
+static void unlist(struct tasks *tasks, struct task *task)
+{
+	switch (task->status) {
+	case TASK_RUNNING:
+		tasks->running = NULL;
+		break;
+	case TASK_PENDING:
+		DL_DELETE(tasks->pending, task);
+		tasks->pending_count--;
+		break;
+	case TASK_COMPLETED:
+		DL_DELETE(tasks->completed, task);
+		tasks->completed_count--;
+		break;
+	}
+}
+
+static struct task *find_in(struct task *head, const char *name)
+{
+	struct task *task;
+	DL_FOREACH (head, task) {
+		if (strcmp(task->spec.name, name) == 0)
+			return task;
+	}
+	return NULL;
+}
+
+static struct task *find_active(const struct tasks *tasks, const char *name)
+{
+	if (tasks->running && strcmp(tasks->running->spec.name, name) == 0)
+		return tasks->running;
+	return find_in(tasks->pending, name);
+}
+
+static struct task *find_completed(const struct tasks *tasks, const char *name)
+{
+	struct task *newest = NULL;
+	struct task *task;
+	DL_FOREACH (tasks->completed, task) {
+		if (strcmp(task->spec.name, name) == 0)
+			newest = task;
+	}
+	return newest;
+}
+
+const struct task *tasks_current(const struct tasks *tasks)
+{
+	return tasks->running;
+}
+
+int64_t tasks_version(const struct tasks *tasks)
+{
+	return tasks->version;
+}
+
+const struct task *tasks_pending(const struct tasks *tasks)
+{
+	return tasks->pending;
+}
+
+const struct task *tasks_completed(const struct tasks *tasks)
+{
+	return tasks->completed;
+}
+
+const struct task *tasks_find(const struct tasks *tasks, const char *name)
+{
+	const struct task *active = find_active(tasks, name);
+	return active ? active : find_completed(tasks, name);
+}
+
+/* ---- loading ---- */
+
+static void on_loaded(void *context, struct task *task)
+{
+	struct tasks *tasks = context;
+	if (task->position > tasks->last_position)
+		tasks->last_position = task->position;
+	list(tasks, task);
+}
+
+struct tasks *tasks_load(struct store *store, size_t keep_completed, int64_t now_wall_ms,
+			 void (*on_switch)(void *context), void *context, struct err *err)
+{
+	struct tasks *tasks = calloc(1, sizeof(*tasks));
+	if (!tasks) {
+		(void)err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	tasks->store = store;
+	tasks->keep_completed = keep_completed;
+	tasks->on_switch = on_switch;
+	tasks->context = context;
+
+	int rc = store_get_number(store, VERSION_NAME, &tasks->version, err);
+	if (!rc)
+		rc = store_load_tasks(store, on_loaded, tasks, err);
+	if (rc) {
+		tasks_free(tasks);
+		return NULL;
+	}
+	/* A fresh state begins above every version that nodes may know from a lost one. */
+	if (tasks->version == 0)
+		tasks->version = now_wall_ms;
+	return tasks;
+}
+
+void tasks_free(struct tasks *tasks)
+{
+	if (!tasks)
+		return;
+	struct task *task;
+	struct task *next;
+	task_free(tasks->running);
+	DL_FOREACH_SAFE (tasks->pending, task, next)
+		task_free(task);
+	DL_FOREACH_SAFE (tasks->completed, task, next)
+		task_free(task);
+	free(tasks);
+}
+
+/* ---- changes ---- */
+
+/* What a task would become; the store gets that while the task itself stays as it is. */
+static struct task become(const struct task *task, enum task_status status, int64_t now_wall_ms)
+{
+	struct task changed = *task;
+	changed.status = status;
+	if (status == TASK_RUNNING)
+		changed.started_ms = now_wall_ms;
+	if (status == TASK_COMPLETED)
+		changed.completed_ms = now_wall_ms;
+	return changed;
+}
+
+static void apply(struct tasks *tasks, struct task *task, enum task_status status, int64_t now_wall_ms)
+{
+	unlist(tasks, task);
+	*task = become(task, status, now_wall_ms);
+	list(tasks, task);
+}
+
+static int put_as(struct tasks *tasks, const struct task *task, enum task_status status, int64_t now_wall_ms,
+		  struct err *err)
+{
+	struct task changed = become(task, status, now_wall_ms);
+	return store_put_task(tasks->store, &changed, err);
+}
+
+static int64_t next_version(const struct tasks *tasks, int64_t now_wall_ms)
+{
+	return now_wall_ms > tasks->version ? now_wall_ms : tasks->version + 1;
+}
+
+/* How many completed tasks make room for one more. */
+static size_t surplus(const struct tasks *tasks)
+{
+	size_t count = tasks->completed_count + 1;
+	return count > tasks->keep_completed ? count - tasks->keep_completed : 0;
+}
+
+static int delete_oldest_rows(struct tasks *tasks, size_t count, struct err *err)
+{
+	int rc = 0;
+	for (const struct task *task = tasks->completed; count > 0 && task && !rc; task = task->next, count--)
+		rc = store_delete_task(tasks->store, task, err);
+	return rc;
+}
+
+static void forget_oldest(struct tasks *tasks, size_t count)
+{
+	for (; count > 0 && tasks->completed; count--) {
+		struct task *task = tasks->completed;
+		unlist(tasks, task);
+		task_free(task);
+	}
+}
+
+static int commit_or_roll_back(struct tasks *tasks, int rc, struct err *err)
+{
+	if (!rc)
+		return store_commit(tasks->store, err);
+	store_rollback(tasks->store);
+	return rc;
+}
+
+/* Ends what runs and starts what waits longest; either may be absent. */
+static int switch_over(struct tasks *tasks, int64_t now_wall_ms, struct err *err)
+{
+	struct task *ending = tasks->running;
+	struct task *starting = tasks->pending;
+	size_t forgotten = ending ? surplus(tasks) : 0;
+	int64_t version = next_version(tasks, now_wall_ms);
+
+	int rc = store_begin(tasks->store, err);
+	if (rc)
+		return rc;
+	if (ending)
+		rc = put_as(tasks, ending, TASK_COMPLETED, now_wall_ms, err);
+	if (!rc)
+		rc = delete_oldest_rows(tasks, forgotten, err);
+	if (!rc && starting)
+		rc = put_as(tasks, starting, TASK_RUNNING, now_wall_ms, err);
+	if (!rc)
+		rc = store_put_number(tasks->store, VERSION_NAME, version, err);
+	rc = commit_or_roll_back(tasks, rc, err);
+	if (rc)
+		return rc;
+
+	forget_oldest(tasks, forgotten);
+	if (ending)
+		apply(tasks, ending, TASK_COMPLETED, now_wall_ms);
+	if (starting)
+		apply(tasks, starting, TASK_RUNNING, now_wall_ms);
+	tasks->version = version;
+	tasks->on_switch(tasks->context);
+	return 0;
+}
+
+static int put_new(struct tasks *tasks, const struct task *task, int64_t version, struct err *err)
+{
+	int rc = store_begin(tasks->store, err);
+	if (rc)
+		return rc;
+	rc = store_put_task(tasks->store, task, err);
+	if (!rc && version != tasks->version)
+		rc = store_put_number(tasks->store, VERSION_NAME, version, err);
+	return commit_or_roll_back(tasks, rc, err);
+}
+
+int tasks_add(struct tasks *tasks, struct task_spec *spec, int64_t now_wall_ms, const struct task **added,
+	      struct err *err)
+{
+	const struct task *same = find_active(tasks, spec->name);
+	if (same)
+		return err_set(err, ERR_EXISTS, "a task named \"%s\" is already %s", spec->name,
+			       same->status == TASK_RUNNING ? "running" : "waiting");
+	if (tasks->pending_count >= PENDING_MAX)
+		return err_set(err, ERR_TOO_BIG, "%d tasks are waiting already", PENDING_MAX);
+
+	struct task *task = calloc(1, sizeof(*task));
+	if (!task)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	bool starts = !tasks->running;
+	random_uuid(task->id);
+	task->position = tasks->last_position + 1;
+	task->created_ms = now_wall_ms;
+	task->spec = *spec;
+	*task = become(task, starts ? TASK_RUNNING : TASK_PENDING, now_wall_ms);
+
+	int64_t version = starts ? next_version(tasks, now_wall_ms) : tasks->version;
+	int rc = put_new(tasks, task, version, err);
+	if (rc) {
+		free(task); /* the spec stays the caller's */
+		return rc;
+	}
+	*spec = (struct task_spec){0};
+	tasks->last_position = task->position;
+	tasks->version = version;
+	list(tasks, task);
+	*added = task;
+	if (starts)
+		tasks->on_switch(tasks->context);
+	return 0;
+}
+
+int tasks_delete(struct tasks *tasks, const char *name, struct err *err)
+{
+	struct task *task = find_active(tasks, name);
+	if (task && task->status == TASK_RUNNING)
+		return err_set(err, ERR_EXISTS, "the task \"%s\" is running; finish it instead (POST /api/tasks/finish)", name);
+	if (!task && find_completed(tasks, name))
+		return err_set(err, ERR_EXISTS, "the task \"%s\" is completed; only a waiting task can be deleted", name);
+	if (!task)
+		return err_set(err, ERR_NOT_FOUND, "there is no task named \"%s\"", name);
+
+	int rc = store_begin(tasks->store, err);
+	if (rc)
+		return rc;
+	rc = commit_or_roll_back(tasks, store_delete_task(tasks->store, task, err), err);
+	if (rc)
+		return rc;
+	unlist(tasks, task);
+	task_free(task);
+	return 0;
+}
+
+int tasks_next(struct tasks *tasks, int64_t now_wall_ms, const struct task **previous, struct err *err)
+{
+	*previous = tasks->running;
+	if (!tasks->pending && tasks->running)
+		return err_set(err, ERR_STATE, "no task is waiting; \"%s\" goes on (POST /api/tasks/finish ends it)",
+			       tasks->running->spec.name);
+	if (!tasks->pending)
+		return err_set(err, ERR_STATE, "no task is waiting");
+	return switch_over(tasks, now_wall_ms, err);
+}
+
+int tasks_finish(struct tasks *tasks, int64_t now_wall_ms, const struct task **completed, struct err *err)
+{
+	*completed = tasks->running;
+	if (!tasks->running)
+		return err_set(err, ERR_STATE, "no task is running");
+	return switch_over(tasks, now_wall_ms, err);
+}

@@ -1,0 +1,44 @@
+/* The queue of tasks: one runs, the others wait in order, the last completed ones are remembered.
+ *
+ * Each change is written to the store first and happens in memory only when that went well, so a caller can answer an
+ * error and know that nothing changed. */
+#pragma once
+
+#include "base/err.h"
+#include "hub/store.h"
+#include "hub/task.h"
+
+struct tasks;
+
+/* on_switch: what runs has changed, or nothing runs any more. */
+struct tasks *tasks_load(struct store *store, size_t keep_completed, int64_t now_wall_ms,
+			 void (*on_switch)(void *context), void *context, struct err *err);
+void tasks_free(struct tasks *tasks);
+
+/* NULL where nothing runs. */
+const struct task *tasks_current(const struct tasks *tasks);
+
+/* Grows with every switch, also across restarts: what a node's held call compares. */
+int64_t tasks_version(const struct tasks *tasks);
+
+/* In the order of listings: running, waiting, completed. Follow ->next. */
+const struct task *tasks_pending(const struct tasks *tasks);
+const struct task *tasks_completed(const struct tasks *tasks); /* oldest first */
+
+/* The running or waiting one of that name, else the one completed last; NULL if unknown. */
+const struct task *tasks_find(const struct tasks *tasks, const char *name);
+
+/* Takes over the spec when it succeeds. It starts at once where nothing runs. ERR_EXISTS: the name is running or waiting.
+ * ERR_TOO_BIG: too many are waiting. */
+int tasks_add(struct tasks *tasks, struct task_spec *spec, int64_t now_wall_ms, const struct task **added,
+	      struct err *err) MUST_CHECK;
+
+/* Removes a waiting task. ERR_NOT_FOUND; ERR_EXISTS: it is running or completed. */
+int tasks_delete(struct tasks *tasks, const char *name, struct err *err) MUST_CHECK;
+
+/* Completes the running task, if any, and starts the next one. ERR_STATE where none waits; nothing changes then.
+ * *previous is NULL where nothing ran. */
+int tasks_next(struct tasks *tasks, int64_t now_wall_ms, const struct task **previous, struct err *err) MUST_CHECK;
+
+/* Completes the running task and starts the next one, if any. ERR_STATE where nothing runs. */
+int tasks_finish(struct tasks *tasks, int64_t now_wall_ms, const struct task **completed, struct err *err) MUST_CHECK;

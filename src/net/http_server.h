@@ -1,0 +1,34 @@
+/* The HTTP server on the loop. The protocol is libmicrohttpd's; held requests, whole-request deadlines and caps are
+ * here. */
+#pragma once
+
+#include "base/err.h"
+#include "net/http.h"
+
+#include <stdint.h>
+#include <uv.h>
+
+struct http_server;
+
+struct http_server_options {
+	const char *bind;           /* "address:port", "[v6]:port"; port 0: a free one */
+	unsigned max_connections;
+	int64_t request_timeout_ms; /* from connect, or from the last answer, until a whole request is here */
+
+	void *context;
+	/* The headers are here: set body_cap, or answer already (then the body is drained, never kept). */
+	void (*on_headers)(void *context, struct http_request *request);
+	/* The request is whole: answer or hold it. */
+	void (*on_request)(void *context, struct http_request *request);
+};
+
+/* "address:port" with a port of 0 to 65535. */
+int http_server_check_bind(const char *bind, struct err *err) MUST_CHECK;
+
+struct http_server *http_server_new(uv_loop_t *loop, const struct http_server_options *options, struct err *err);
+
+/* The port that it really listens on. */
+unsigned http_server_port(const struct http_server *server);
+
+/* Ends all connections, held ones too (their on_gone is called), and frees the server when the loop has let go. */
+void http_server_close(struct http_server *server);

@@ -1,0 +1,72 @@
+/* Owns the task's form between hub and node. Called by the hub's node plane and the agent; never logs. */
+#include "proto/task_config.h"
+
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "proto/limits.h"
+
+/* The fields that only some tasks have are left out of the others. */
+static bool set_options(json_t *object, const struct task_spec *spec)
+{
+	if (spec->command && json_object_set(object, "command", spec->command))
+		return false;
+	if (spec->env && json_object_set(object, "env", spec->env))
+		return false;
+	return !spec->memory_mb || json_object_set_new(object, "memory_mb", json_integer(spec->memory_mb)) == 0;
+}
+
+json_t *task_config_encode(const struct task_spec *spec, const char *task_id, const char *platform)
+{
+	const char *image = task_spec_image(spec, platform);
+	if (!image)
+		return json_null();
+	const char *output = spec->output_redis ? spec->output_redis : spec->input_redis;
+	json_t *object = json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s, s:s, s:I}", "task_name", spec->name, "image",
+				   image, "input_redis", spec->input_redis, "output_redis", output, "input_queue",
+				   spec->input_queue, "output_queue", spec->output_queue, "task_id", task_id, "delivery",
+				   "direct", "cpus", spec->cpus);
+	if (object && !set_options(object, spec)) {
+		json_decref(object);
+		return NULL;
+	}
+	return object;
+}
+
+int task_config_parse(json_t *object, struct task_config *config, struct err *err)
+{
+	*config = (struct task_config){.cpus = 1};
+	if (!json_is_object(object))
+		return err_set(err, ERR_PROTOCOL, "the hub sent a task that is not a JSON object");
+
+	const struct json_field table[] = {
+		{.name = "task_id", .type = JSON_FIELD_STRING, .into = &config->task_id},
+		{.name = "task_name", .type = JSON_FIELD_STRING, .into = &config->task_name, .required = true},
+		{.name = "image", .type = JSON_FIELD_STRING, .into = &config->image, .required = true},
+		{.name = "input_redis", .type = JSON_FIELD_STRING, .into = &config->input_redis},
+		{.name = "output_redis", .type = JSON_FIELD_STRING, .into = &config->output_redis},
+		{.name = "input_queue", .type = JSON_FIELD_STRING, .into = &config->input_queue},
+		{.name = "output_queue", .type = JSON_FIELD_STRING, .into = &config->output_queue},
+		{.name = "command", .type = JSON_FIELD_STRINGS, .into = &config->command},
+		{.name = "env", .type = JSON_FIELD_STRING_MAP, .into = &config->env},
+		{.name = "memory_mb", .type = JSON_FIELD_INTEGER, .into = &config->memory_mb, .min = 1, .max = LIMIT_MEMORY_MB},
+		{.name = "cpus", .type = JSON_FIELD_INTEGER, .into = &config->cpus, .min = 1, .max = LIMIT_CPUS},
+	};
+	int rc = json_read_fields(object, table, sizeof(table) / sizeof(table[0]), false, err);
+	if (rc)
+		return err_wrap(err, "the hub's task");
+	if (!config->output_redis)
+		config->output_redis = config->input_redis;
+	config->object = json_incref(object);
+	return 0;
+}
+
+void task_config_done(struct task_config *config)
+{
+	json_decref(config->object);
+	*config = (struct task_config){0};
+}
+
+bool task_config_equal(const struct task_config *a, const struct task_config *b)
+{
+	return json_equal(a->object, b->object) == 1;
+}

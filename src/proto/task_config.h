@@ -1,0 +1,32 @@
+/* A task as a node gets it: the part that this node's platform needs. The seed's six fields keep their names. */
+#pragma once
+
+#include "base/err.h"
+#include "proto/task_spec.h"
+
+#include <jansson.h>
+
+/* What the hub sends: an object, or JSON null where the task has no image for the platform. A new reference; NULL
+ * without memory. task_id tells two tasks of one name apart. */
+json_t *task_config_encode(const struct task_spec *spec, const char *task_id, const char *platform);
+
+/* What a node keeps. All borrowed from `object`, which it holds a reference to. */
+struct task_config {
+	json_t *object;
+	const char *task_id; /* NULL from a seed hub */
+	const char *task_name;
+	const char *image;
+	const char *input_redis, *output_redis; /* NULL where the task has none */
+	const char *input_queue, *output_queue;
+	json_t *command;      /* or NULL */
+	json_t *env;          /* or NULL */
+	json_int_t memory_mb; /* 0: the node's own default */
+	json_int_t cpus;
+};
+
+/* object: not null. config can be done with in both cases. */
+int task_config_parse(json_t *object, struct task_config *config, struct err *err) MUST_CHECK;
+void task_config_done(struct task_config *config);
+
+/* Whether both say the same in every field. */
+bool task_config_equal(const struct task_config *a, const struct task_config *b);

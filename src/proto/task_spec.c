@@ -1,0 +1,222 @@
+/* Owns the shape of a task: its fields, their types and rules. Called by the hub's API and store; never puts a URL into
+ * a message. */
+#include "proto/task_spec.h"
+
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "base/url.h"
+#include "proto/limits.h"
+#include "proto/platform.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int check_name(const char *name, struct err *err)
+{
+	bool blank = true;
+	for (const unsigned char *c = (const unsigned char *)name; *c; c++) {
+		if (*c < 0x20 || *c == 0x7f || *c == '/')
+			return err_set(err, ERR_INVALID, "field \"name\" must not have control characters or '/'");
+		blank = blank && *c == ' ';
+	}
+	return blank ? err_set(err, ERR_INVALID, "field \"name\" must not be empty") : 0;
+}
+
+static int check_image(const char *field, const char *image, struct err *err)
+{
+	if (!*image || strlen(image) > LIMIT_IMAGE)
+		return err_set(err, ERR_INVALID, "field \"%s\" must name an image of at most %d bytes", field, LIMIT_IMAGE);
+	for (const unsigned char *c = (const unsigned char *)image; *c; c++) {
+		if (*c <= 0x20 || *c == 0x7f)
+			return err_set(err, ERR_INVALID, "field \"%s\": an image's name has no spaces", field);
+	}
+	return 0;
+}
+
+static int check_images(json_t *images, struct err *err)
+{
+	const char *platform;
+	json_t *image;
+	if (json_object_size(images) > LIMIT_IMAGES)
+		return err_set(err, ERR_INVALID, "field \"images\" has more than %d platforms", LIMIT_IMAGES);
+	json_object_foreach(images, platform, image) {
+		if (!platform_is_known(platform))
+			return err_set(err, ERR_INVALID,
+				       "field \"images\" names an unknown platform; known are linux/amd64, linux/arm64 and "
+				       "linux/arm/v7");
+		int rc = check_image("images", json_string_value(image), err);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static int check_command(json_t *command, struct err *err)
+{
+	size_t count = json_array_size(command);
+	if (count == 0 || count > LIMIT_COMMAND_PARTS || json_string_length(json_array_get(command, 0)) == 0)
+		return err_set(err, ERR_INVALID, "field \"command\" must have 1 to %d strings, the first one not empty",
+			       LIMIT_COMMAND_PARTS);
+	return 0;
+}
+
+static int check_env(json_t *env, struct err *err)
+{
+	const char *name;
+	json_t *value;
+	if (json_object_size(env) > LIMIT_ENV_VARIABLES)
+		return err_set(err, ERR_INVALID, "field \"env\" has more than %d variables", LIMIT_ENV_VARIABLES);
+	json_object_foreach(env, name, value) {
+		if (!*name || strchr(name, '='))
+			return err_set(err, ERR_INVALID, "field \"env\" has a variable whose name is empty or has a '='");
+	}
+	return 0;
+}
+
+static int check_redis(const char *field, const char *url, struct err *err)
+{
+	int rc = url ? url_check_redis(url, err) : 0;
+	return rc ? err_wrap(err, "field \"%s\"", field) : 0;
+}
+
+static int check_delivery(const char *delivery, struct err *err)
+{
+	if (!delivery || strcmp(delivery, "direct") == 0)
+		return 0;
+	return err_set(err, ERR_INVALID, "field \"delivery\": this hub knows \"direct\" alone");
+}
+
+/* What a body says, borrowed from it. */
+struct fields {
+	const char *name, *image, *input_redis, *output_redis, *input_queue, *output_queue, *delivery;
+	json_t *images, *command, *env;
+	json_int_t memory_mb, cpus;
+};
+
+static int read_fields(json_t *object, struct fields *f, struct err *err)
+{
+	const struct json_field table[] = {
+		{.name = "name", .type = JSON_FIELD_STRING, .into = &f->name, .required = true, .max_len = LIMIT_TASK_NAME},
+		{.name = "image", .type = JSON_FIELD_STRING, .into = &f->image},
+		{.name = "images", .type = JSON_FIELD_STRING_MAP, .into = &f->images},
+		{.name = "input_redis", .type = JSON_FIELD_STRING, .into = &f->input_redis},
+		{.name = "output_redis", .type = JSON_FIELD_STRING, .into = &f->output_redis},
+		{.name = "input_queue", .type = JSON_FIELD_STRING, .into = &f->input_queue, .max_len = LIMIT_QUEUE_NAME},
+		{.name = "output_queue", .type = JSON_FIELD_STRING, .into = &f->output_queue, .max_len = LIMIT_QUEUE_NAME},
+		{.name = "delivery", .type = JSON_FIELD_STRING, .into = &f->delivery},
+		{.name = "command", .type = JSON_FIELD_STRINGS, .into = &f->command},
+		{.name = "env", .type = JSON_FIELD_STRING_MAP, .into = &f->env},
+		{.name = "memory_mb", .type = JSON_FIELD_INTEGER, .into = &f->memory_mb, .min = 6, .max = LIMIT_MEMORY_MB},
+		{.name = "cpus", .type = JSON_FIELD_INTEGER, .into = &f->cpus, .min = 1, .max = LIMIT_CPUS},
+	};
+	return json_read_fields(object, table, sizeof(table) / sizeof(table[0]), true, err);
+}
+
+static int check_fields(const struct fields *f, struct err *err)
+{
+	int rc = check_name(f->name, err);
+	if (!rc && f->image)
+		rc = check_image("image", f->image, err);
+	if (!rc && f->images)
+		rc = check_images(f->images, err);
+	if (!rc && f->command)
+		rc = check_command(f->command, err);
+	if (!rc && f->env)
+		rc = check_env(f->env, err);
+	if (!rc)
+		rc = check_redis("input_redis", f->input_redis, err);
+	if (!rc)
+		rc = check_redis("output_redis", f->output_redis, err);
+	if (!rc)
+		rc = check_delivery(f->delivery, err);
+	bool runnable = f->image || json_object_size(f->images) > 0 || f->command;
+	if (!rc && !runnable)
+		rc = err_set(err, ERR_INVALID,
+			     "one of the fields \"image\", \"images\" (or \"command\", for nodes without containers) is "
+			     "needed");
+	return rc;
+}
+
+static bool copy_text(char **into, const char *text)
+{
+	if (!text)
+		return true;
+	*into = strdup(text);
+	return *into != NULL;
+}
+
+int task_spec_parse(json_t *object, struct task_spec *spec, struct err *err)
+{
+	*spec = (struct task_spec){0};
+	struct fields f = {.cpus = 1};
+	int rc = read_fields(object, &f, err);
+	if (!rc)
+		rc = check_fields(&f, err);
+	if (rc)
+		return rc;
+
+	*spec = (struct task_spec){.delivery = DELIVERY_DIRECT,
+				   .images = json_incref(f.images),
+				   .command = json_incref(f.command),
+				   .env = json_incref(f.env),
+				   .memory_mb = f.memory_mb,
+				   .cpus = f.cpus};
+	bool copied = copy_text(&spec->name, f.name) && copy_text(&spec->image, f.image) &&
+		      copy_text(&spec->input_redis, f.input_redis) && copy_text(&spec->output_redis, f.output_redis) &&
+		      copy_text(&spec->input_queue, f.input_queue) && copy_text(&spec->output_queue, f.output_queue);
+	return copied ? 0 : err_set(err, ERR_NOMEM, "out of memory");
+}
+
+void task_spec_done(struct task_spec *spec)
+{
+	free(spec->name);
+	free(spec->image);
+	free(spec->input_redis);
+	free(spec->output_redis);
+	free(spec->input_queue);
+	free(spec->output_queue);
+	json_decref(spec->images);
+	json_decref(spec->command);
+	json_decref(spec->env);
+	*spec = (struct task_spec){0};
+}
+
+static int set_url(json_t *object, const char *field, const char *url, bool masked)
+{
+	if (!url || !masked)
+		return json_set_text(object, field, url);
+	AUTO_FREE char *safe = url_masked(url);
+	return safe ? json_set_text(object, field, safe) : ERR_NOMEM;
+}
+
+static int set_json(json_t *object, const char *field, json_t *value)
+{
+	return json_object_set_new(object, field, value ? json_incref(value) : json_null()) ? ERR_NOMEM : 0;
+}
+
+json_t *task_spec_to_json(const struct task_spec *spec, bool masked)
+{
+	json_t *object = json_object();
+	bool failed = !object || json_set_text(object, "name", spec->name) ||
+		      json_set_text(object, "image", spec->image) || set_json(object, "images", spec->images) ||
+		      set_url(object, "input_redis", spec->input_redis, masked) ||
+		      set_url(object, "output_redis", spec->output_redis, masked) ||
+		      json_set_text(object, "input_queue", spec->input_queue) ||
+		      json_set_text(object, "output_queue", spec->output_queue) ||
+		      json_set_text(object, "delivery", "direct") || set_json(object, "command", spec->command) ||
+		      set_json(object, "env", spec->env) ||
+		      json_object_set_new(object, "memory_mb",
+					  spec->memory_mb ? json_integer(spec->memory_mb) : json_null()) ||
+		      json_object_set_new(object, "cpus", json_integer(spec->cpus));
+	if (failed) {
+		json_decref(object);
+		return NULL;
+	}
+	return object;
+}
+
+const char *task_spec_image(const struct task_spec *spec, const char *platform)
+{
+	const char *image = json_string_value(json_object_get(spec->images, platform));
+	return image ? image : spec->image;
+}
