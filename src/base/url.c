@@ -35,7 +35,7 @@ static int parse(CURLU *parsed, const char *url, struct err *err)
 			return err_set(err, ERR_INVALID, "the URL has a space or a control character in it");
 	}
 	if (curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
-		return err_set(err, ERR_INVALID, "not a URL of the form scheme://host:port");
+		return err_set(err, ERR_INVALID, "not a URL of the form scheme://host:port (in a password, @ : / are written %%40 %%3A %%2F)");
 	return 0;
 }
 
