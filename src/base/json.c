@@ -149,6 +149,21 @@ int json_read_fields(json_t *object, const struct json_field *fields, size_t cou
 	return 0;
 }
 
+json_t *json_lossy_string(const char *bytes)
+{
+	if (!bytes)
+		return json_null();
+	json_t *string = json_string(bytes);
+	if (string)
+		return string;
+	AUTO_FREE char *ascii = strdup(bytes);
+	for (char *c = ascii; c && *c; c++) {
+		if ((unsigned char)*c >= 0x80)
+			*c = '?';
+	}
+	return ascii ? json_string(ascii) : NULL;
+}
+
 int json_set_text(json_t *object, const char *name, const char *value)
 {
 	return json_object_set_new(object, name, value ? json_string(value) : json_null()) ? ERR_NOMEM : 0;

@@ -34,5 +34,9 @@ struct json_field {
 int json_read_fields(json_t *object, const struct json_field *fields, size_t count, bool strict, struct err *err)
 	MUST_CHECK;
 
+/* A JSON string of bytes that somebody else chose: where they are not UTF-8, every byte beyond ASCII becomes '?'. JSON null
+ * for NULL. A new reference; NULL without memory. */
+json_t *json_lossy_string(const char *bytes);
+
 /* Sets object[name]: the string or, for NULL, null. Takes part in chains: returns 0 or ERR_NOMEM. */
 int json_set_text(json_t *object, const char *name, const char *value) MUST_CHECK;

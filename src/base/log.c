@@ -89,7 +89,9 @@ void log_write(enum log_level level, const char *subject, const char *format, ..
 	va_end(args);
 
 	for (size_t i = 0; i < len; i++) {
-		if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+		if (line[i] == '\n')
+			line[i] = '|';
+		else if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
 			line[i] = '?';
 	}
 	line[len++] = '\n';

@@ -1,8 +1,8 @@
 /* Log lines on standard error: a level, the identity of what speaks ("node=…", "slot=2 task=…"), a message.
  *
  * Under journald ($JOURNAL_STREAM is set) a line starts with the priority that journald understands and carries no
- * time of its own; elsewhere it starts with the time in UTC. One call is one line: control characters in the message
- * are shown as '?', so that a peer's bytes can never forge a line. */
+ * time of its own; elsewhere it starts with the time in UTC. One call is one line: a newline in the message
+ * is shown as '|', any other control character as '?', so that a peer's bytes can never forge a line. */
 #pragma once
 
 #include <stdbool.h>

@@ -34,7 +34,10 @@ static int parse(CURLU *parsed, const char *url, struct err *err)
 		if ((unsigned char)*c <= 0x20 || *c == 0x7f)
 			return err_set(err, ERR_INVALID, "the URL has a space or a control character in it");
 	}
-	if (curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
+	/* libcurl forgives one slash or three, which everybody else reads differently. */
+	const char *colon = url + strcspn(url, ":");
+	bool two_slashes = strncmp(colon, "://", 3) == 0 && colon[3] != '/';
+	if (!two_slashes || curl_url_set(parsed, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
 		return err_set(err, ERR_INVALID, "not a URL of the form scheme://host:port (in a password, @ : / are written %%40 %%3A %%2F)");
 	return 0;
 }

@@ -10,6 +10,7 @@
 #include "hub/task_waits.h"
 
 #include "base/err.h"
+#include "base/text.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -72,7 +73,7 @@ int task_waits_hold(struct task_waits *waits, struct http_request *request, stru
 	wait->node = node;
 	wait->wait_s = wait_s;
 	wait->deadline_ms = now_ms + (int64_t)wait_s * 1000;
-	(void)snprintf(wait->platform, sizeof(wait->platform), "%s", platform);
+	text_copy(wait->platform, sizeof(wait->platform), platform);
 	if (node) {
 		task_waits_release_node(waits, node);
 		node->wait = wait;

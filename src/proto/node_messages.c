@@ -63,10 +63,15 @@ static int parse_status(const char *name, enum runtime_status *status, struct er
 
 json_t *heartbeat_message_encode(const struct heartbeat_message *message)
 {
-	json_t *object = json_pack("{s:s, s:s, s:I, s:s*, s:s*, s:s*}", "node_id", message->node_id, "status",
+	json_t *object = json_pack("{s:s, s:s, s:I, s:s*}", "node_id", message->node_id, "status",
 				   runtime_status_name(message->status), "active_containers", message->active_containers,
-				   "task", message->task, "error", message->error, "pull", message->pull);
-	if (object && message->leaving && json_object_set_new(object, "leaving", json_true())) {
+				   "task", message->task);
+	if (!object)
+		return NULL;
+	/* Errors quote what containers and engines wrote. */
+	if (json_object_set_new(object, "error", json_lossy_string(message->error)) ||
+	    json_object_set_new(object, "pull", json_lossy_string(message->pull)) ||
+	    (message->leaving && json_object_set_new(object, "leaving", json_true()))) {
 		json_decref(object);
 		return NULL;
 	}

@@ -20,7 +20,7 @@ struct image_call;
 /* What a worker is made from. Everything is copied by create. */
 struct worker_spec {
 	const char *name;          /* of the container: "idm-{task}-{node}-{instance}", already safe for an engine */
-	const char *image;         /* with its tag */
+	const char *image;         /* as given to prepare_image */
 	const char *platform;      /* "linux/amd64" */
 	const json_t *command;     /* array of strings in the place of entrypoint and arguments, or NULL */
 	const char *const *env;    /* "NAME=value", ended by NULL */
@@ -34,7 +34,8 @@ struct worker_spec {
 struct worker_exit {
 	int status;           /* 0 … 255; 128 + n for signal n; -1 unknown */
 	bool out_of_memory;   /* the engine says that the kernel killed it, or a part of it, for its memory limit */
-	const char *log_tail; /* the last lines that it wrote, "" when it ended with 0; at most RUNTIME_LOG_TAIL_MAX bytes */
+	const char *log_tail; /* the last lines that it wrote, "" when it ended with 0; at most RUNTIME_LOG_TAIL_MAX bytes,
+				 always printable UTF-8; lives as long as the callback runs */
 };
 
 enum { RUNTIME_LOG_TAIL_MAX = 8192 };
@@ -58,9 +59,10 @@ struct worker_events {
 	void *context;
 	/* Created and started, or why not (then the worker has ended: remove it). */
 	void (*on_started)(void *context, const struct err *err);
-	/* It ended. Only after a successful on_started, exactly once. */
+	/* It ended. Only after a successful on_started, exactly once, unless remove is called before. */
 	void (*on_exit)(void *context, const struct worker_exit *result);
-	/* After remove: nothing of it is left, or what stands in the way. The worker is freed when this returns. */
+	/* After remove: nothing of it is left, or what stands in the way (then it is removed with the orphans, when the
+	 * engine is found again or the node starts anew). The worker is freed when this returns. */
 	void (*on_removed)(void *context, const struct err *err);
 };
 
@@ -79,14 +81,17 @@ struct runtime_options {
 struct runtime_ops {
 	const char *name; /* "docker" */
 
-	/* Begins to look for the engine. owner_labels as in worker_spec: whatever carries them all from an earlier run
-	 * is removed, created ones too, before on_ready is called for the first time. */
+	/* Begins to look for the engine. owner_labels as in worker_spec (one at least): each time an engine is found,
+	 * whatever carries them all and belongs to none of our workers is removed, created ones too, before on_ready.
+	 * NULL with err set for an engine_host that can never work. */
 	struct runtime *(*open)(uv_loop_t *loop, const struct runtime_options *options,
 				const struct runtime_events *events, struct err *err);
-	/* Cancels everything, calls nothing back, leaves containers as they are. Frees itself on the loop. */
+	/* Cancels everything, calls nothing back, leaves containers as they are. Frees itself, its workers and image
+	 * calls on the loop. Allowed in every callback. */
 	void (*close)(struct runtime *runtime);
 
-	/* Makes sure that the image is on this machine and fits the platform, pulling it if need be. */
+	/* Makes sure that the image is on this machine and fits the platform, pulling it if need be. A name without a tag
+	 * means ":latest". The call is gone when on_done returns. ERR_UNREACHABLE while the engine is away. */
 	struct image_call *(*prepare_image)(struct runtime *runtime, const char *image, const char *platform,
 					    const struct image_events *events, struct err *err);
 	/* No callback comes any more. NULL is ignored. */
@@ -94,8 +99,10 @@ struct runtime_ops {
 
 	struct worker *(*start)(struct runtime *runtime, const struct worker_spec *spec,
 				const struct worker_events *events, struct err *err);
-	/* Before on_started it is remembered: the worker then is never started, or ended at once. */
+	/* Before on_started it is remembered: the worker then is never started (on_started tells ERR_CANCELLED), or ended
+	 * at once. While the engine is away it is remembered too. A worker that has ended ignores it. */
 	void (*signal)(struct worker *worker, enum worker_signal signal);
-	/* Whatever state it is in: ends and removes it. */
+	/* Whatever state it is in: ends and removes it. From now on only on_removed is called. Where the engine is away,
+	 * it waits a few seconds for it. */
 	void (*remove)(struct worker *worker);
 };

@@ -1,0 +1,442 @@
+/* Owns the calls to the hub and their repetition. Called by the agent; never decides what to run.
+ *
+ *   REGISTERING --answer--> SERVING: heartbeats and the task call, each a loop of its own
+ *     ^    |                   |  |
+ *     |    +--error: backoff   |  +--leave--> LEAVING --told, or not in time--> on_left
+ *     +-----404 to either------+
+ *
+ *   heartbeat: timer --> call --> timer (the interval; soon, when something changed; backoff after an error)
+ *   task:      call (held by the hub) --> on_task --> call …; backoff after an error
+ *
+ * A hub that answers the task call without a `version` is a seed hub: it does not hold, so it is polled. Failure modes: the
+ * hub is away (said once, and once when it is back; containers go on meanwhile); it refuses the token (said with what to
+ * do; tried again, since a token can be mended at the hub too); it answers nonsense (as if it were away). */
+#include "node/hub_client.h"
+
+#include "base/backoff.h"
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/text.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum {
+	CALL_TIMEOUT_MS = 20 * 1000,
+	TASK_WAIT_S = 30,
+	TASK_TIMEOUT_MS = (TASK_WAIT_S + 15) * 1000,
+	SEED_POLL_MS = 5 * 1000,
+	REPORT_SOON_MS = 200,
+	REPORT_AGAIN_MS = 1000, /* the least pause between two heartbeats */
+	LEAVE_TIMEOUT_MS = 2 * 1000,
+	BACKOFF_BASE_MS = 1000,
+	BACKOFF_MAX_MS = 60 * 1000,
+	BODY_MAX = 1024 * 1024,
+	NODE_ID_SIZE = 65,
+};
+
+enum hub_client_state { HUB_REGISTERING, HUB_SERVING, HUB_LEAVING };
+
+/* One repeated call: its timer, its pauses, and the call while it is under way. */
+struct repeated {
+	struct hub_client *client;
+	struct http_call *call;
+	struct backoff backoff;
+	uv_timer_t timer;
+	void (*start)(struct hub_client *client);
+};
+
+struct hub_client {
+	struct http_client *http;
+	struct hub_client_options options;
+	enum hub_client_state state;
+	char node_id[NODE_ID_SIZE]; /* "" before the first registration */
+	char *authorization;        /* the header */
+	struct repeated registration;
+	struct repeated heartbeat;
+	struct repeated task;
+	int64_t version;            /* of the task that the hub told last; -1: none */
+	bool report_pending;        /* something changed while a heartbeat was under way */
+	bool stop_told;
+	char trouble[ERR_TEXT_MAX]; /* what was last said about the hub; "" while it answers */
+	void (*on_left)(void *context);
+	unsigned handles;
+};
+
+/* ---- repetition ---- */
+
+static void on_repeat(uv_timer_t *timer)
+{
+	struct repeated *repeated = timer->data;
+	if (!repeated->call)
+		repeated->start(repeated->client);
+}
+
+static void repeat_in(struct repeated *repeated, int64_t ms)
+{
+	(void)uv_timer_start(&repeated->timer, on_repeat, (uint64_t)ms, 0);
+}
+
+static void stop_repeating(struct repeated *repeated)
+{
+	(void)uv_timer_stop(&repeated->timer);
+	http_call_cancel(steal(repeated->call));
+	backoff_reset(&repeated->backoff);
+}
+
+/* ---- the hub's answers ---- */
+
+static void note_trouble(struct hub_client *client, const char *text)
+{
+	if (strcmp(client->trouble, text) == 0)
+		return;
+	text_copy(client->trouble, sizeof(client->trouble), text);
+	log_warn(NULL, "%s; trying again, containers go on", text);
+}
+
+static void note_answer(struct hub_client *client)
+{
+	if (client->trouble[0])
+		log_info(NULL, "the hub answers again");
+	client->trouble[0] = '\0';
+}
+
+static void describe_refusal(const struct hub_client *client, const struct http_result *result, struct err *err)
+{
+	const char *message = "";
+	AUTO_JSON json_t *body = json_loadb(result->body, result->body_len, 0, NULL);
+	json_t *error = json_object_get(body, "error");
+	if (json_is_string(json_object_get(error, "message")))
+		message = json_string_value(json_object_get(error, "message"));
+	if (result->status == 401 || result->status == 403)
+		(void)err_set(err, ERR_DENIED, "the hub at %s refuses our token: %s must be the hub's",
+			      client->options.server_url, client->options.token_hint);
+	else
+		(void)err_set(err, ERR_PROTOCOL, "the hub at %s answered %d %.200s", client->options.server_url,
+			      result->status, message);
+}
+
+/* The answer as JSON, or NULL with what went wrong. A 404 is ERR_NOT_FOUND. */
+static json_t *read_answer(const struct hub_client *client, const struct http_result *result, struct err *err)
+{
+	if (result->error) {
+		(void)err_set(err, result->error, "the hub at %s does not answer: %s", client->options.server_url,
+			      result->text);
+		return NULL;
+	}
+	if (result->status != 200) {
+		describe_refusal(client, result, err);
+		if (result->status == 404)
+			err->code = ERR_NOT_FOUND;
+		return NULL;
+	}
+	json_t *body = json_loadb(result->body, result->body_len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
+	if (!body)
+		(void)err_set(err, ERR_PROTOCOL, "what answers at %s is not a hub: no JSON", client->options.server_url);
+	return body;
+}
+
+static void repeat_after_error(struct hub_client *client, struct repeated *repeated, const struct err *err)
+{
+	note_trouble(client, err->text);
+	repeat_in(repeated, backoff_next_ms(&repeated->backoff, random_u32()));
+}
+
+static struct http_call *call(struct hub_client *client, const char *method, const char *path, json_t *body,
+			      int64_t timeout_ms, void (*on_done)(void *, const struct http_result *))
+{
+	AUTO_FREE char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	struct buf url;
+	buf_init(&url, 4096);
+	size_t base_len = strlen(client->options.server_url);
+	while (base_len > 0 && client->options.server_url[base_len - 1] == '/')
+		base_len--;
+	struct http_call *started = NULL;
+	struct err err = {0};
+	if (buf_printf(&url, "%.*s%s", (int)base_len, client->options.server_url, path) == 0) {
+		const char *const headers[] = {client->authorization, "Content-Type: application/json", NULL};
+		const struct http_call_options options = {
+			.method = method,
+			.url = buf_text(&url),
+			.headers = headers,
+			.body = text,
+			.body_len = text ? strlen(text) : 0,
+			.timeout_ms = timeout_ms,
+			.max_body = BODY_MAX,
+			.context = client,
+			.on_done = on_done,
+		};
+		started = http_client_start(client->http, &options, &err);
+	}
+	buf_done(&url);
+	if (!started)
+		log_error(NULL, "cannot call the hub: %s", err.text);
+	return started;
+}
+
+static void start_or_back_off(struct repeated *repeated, struct http_call *started)
+{
+	repeated->call = started;
+	if (!started)
+		repeat_in(repeated, backoff_next_ms(&repeated->backoff, random_u32()));
+}
+
+static void tell_stop(struct hub_client *client)
+{
+	if (client->stop_told)
+		return;
+	client->stop_told = true;
+	log_info(NULL, "the hub asks this node to stop");
+	client->options.on_stop(client->options.context);
+}
+
+/* ---- registration ---- */
+
+static void register_again(struct hub_client *client)
+{
+	log_warn(NULL, "the hub does not know this node any more; registering again");
+	client->state = HUB_REGISTERING;
+	client->version = -1;
+	stop_repeating(&client->heartbeat);
+	stop_repeating(&client->task);
+	repeat_in(&client->registration, 0);
+}
+
+static void serve(struct hub_client *client)
+{
+	client->state = HUB_SERVING;
+	client->version = -1;
+	backoff_reset(&client->registration.backoff);
+	repeat_in(&client->heartbeat, 0);
+	repeat_in(&client->task, 0);
+}
+
+static void on_registered(void *context, const struct http_result *result)
+{
+	struct hub_client *client = context;
+	struct err err = {0};
+	const char *node_id = NULL;
+	client->registration.call = NULL;
+	AUTO_JSON json_t *answer = read_answer(client, result, &err);
+	const struct json_field fields[] = {{.name = "node_id", .type = JSON_FIELD_STRING, .into = &node_id,
+					     .required = true, .max_len = NODE_ID_SIZE - 1}};
+	if (answer && (!json_is_object(answer) || json_read_fields(answer, fields, 1, false, &err)))
+		(void)err_set(&err, ERR_PROTOCOL, "what answers at %s is not a hub: no node_id",
+			      client->options.server_url);
+	if (err.code) {
+		repeat_after_error(client, &client->registration, &err);
+		return;
+	}
+	note_answer(client);
+	text_copy(client->node_id, sizeof(client->node_id), node_id);
+	serve(client);
+	client->options.on_registered(client->options.context, client->node_id);
+}
+
+static void start_registration(struct hub_client *client)
+{
+	struct register_message message = client->options.registration;
+	message.node_id = client->node_id[0] ? client->node_id : NULL;
+	AUTO_JSON json_t *body = register_message_encode(&message);
+	start_or_back_off(&client->registration,
+			  body ? call(client, "POST", "/gridnode/register", body, CALL_TIMEOUT_MS, on_registered) : NULL);
+}
+
+/* ---- heartbeat ---- */
+
+static void on_heartbeat_answer(struct hub_client *client, json_t *answer)
+{
+	note_answer(client);
+	backoff_reset(&client->heartbeat.backoff);
+	repeat_in(&client->heartbeat, client->report_pending ? REPORT_AGAIN_MS : client->options.heartbeat_interval_ms);
+	if (json_is_true(json_object_get(answer, "stop_requested")))
+		tell_stop(client);
+}
+
+static void on_heartbeat_done(void *context, const struct http_result *result)
+{
+	struct hub_client *client = context;
+	struct err err = {0};
+	client->heartbeat.call = NULL;
+	AUTO_JSON json_t *answer = read_answer(client, result, &err);
+	if (answer)
+		on_heartbeat_answer(client, answer);
+	else if (err.code == ERR_NOT_FOUND)
+		register_again(client);
+	else
+		repeat_after_error(client, &client->heartbeat, &err);
+}
+
+static struct http_call *send_heartbeat(struct hub_client *client, bool leaving, int64_t timeout_ms,
+					void (*on_done)(void *, const struct http_result *))
+{
+	struct heartbeat_message message = {.leaving = leaving};
+	client->options.fill_heartbeat(client->options.context, &message);
+	message.node_id = client->node_id;
+	AUTO_JSON json_t *body = heartbeat_message_encode(&message);
+	return body ? call(client, "POST", "/gridnode/heartbeat", body, timeout_ms, on_done) : NULL;
+}
+
+static void start_heartbeat(struct hub_client *client)
+{
+	client->report_pending = false;
+	start_or_back_off(&client->heartbeat, send_heartbeat(client, false, CALL_TIMEOUT_MS, on_heartbeat_done));
+}
+
+void hub_client_report_soon(struct hub_client *client)
+{
+	if (client->state != HUB_SERVING)
+		return;
+	if (client->heartbeat.call)
+		client->report_pending = true;
+	else if (client->heartbeat.backoff.attempt == 0 &&
+		 uv_timer_get_due_in(&client->heartbeat.timer) > REPORT_SOON_MS)
+		repeat_in(&client->heartbeat, REPORT_SOON_MS);
+}
+
+/* ---- the task call ---- */
+
+/* {"version", "stop_requested", "task"}. */
+static void on_held_answer(struct hub_client *client, json_t *answer)
+{
+	client->version = json_integer_value(json_object_get(answer, "version"));
+	repeat_in(&client->task, 0);
+	if (json_is_true(json_object_get(answer, "stop_requested")))
+		tell_stop(client);
+	json_t *task = json_object_get(answer, "task");
+	if (client->state == HUB_SERVING && task)
+		client->options.on_task(client->options.context, task);
+}
+
+static void on_task_done(void *context, const struct http_result *result)
+{
+	struct hub_client *client = context;
+	struct err err = {0};
+	client->task.call = NULL;
+	AUTO_JSON json_t *answer = read_answer(client, result, &err);
+	if (!answer && err.code == ERR_NOT_FOUND) {
+		register_again(client);
+	} else if (!answer) {
+		repeat_after_error(client, &client->task, &err);
+	} else {
+		note_answer(client);
+		backoff_reset(&client->task.backoff);
+		if (json_is_integer(json_object_get(answer, "version"))) {
+			on_held_answer(client, answer);
+		} else {
+			repeat_in(&client->task, SEED_POLL_MS);
+			client->options.on_task(client->options.context, answer);
+		}
+	}
+}
+
+static void start_task_call(struct hub_client *client)
+{
+	char path[512];
+	int len = snprintf(path, sizeof(path), "/gridnode/task?platform=%s&node_id=%s&wait=%d", client->options.platform,
+			   client->node_id, TASK_WAIT_S);
+	if (client->version >= 0)
+		(void)snprintf(path + len, sizeof(path) - (size_t)len, "&version=%lld", (long long)client->version);
+	start_or_back_off(&client->task, call(client, "GET", path, NULL, TASK_TIMEOUT_MS, on_task_done));
+}
+
+/* ---- leaving ---- */
+
+static void on_goodbye(void *context, const struct http_result *result)
+{
+	struct hub_client *client = context;
+	client->heartbeat.call = NULL;
+	if (result->error || result->status != 200)
+		log_debug(NULL, "the hub was not told that we leave: %s", result->text);
+	client->on_left(client->options.context);
+}
+
+static void on_nothing_to_say(struct hub_client *client)
+{
+	client->on_left(client->options.context);
+}
+
+void hub_client_leave(struct hub_client *client, void (*on_left)(void *context))
+{
+	bool known = client->state == HUB_SERVING && !client->trouble[0];
+	stop_repeating(&client->registration);
+	stop_repeating(&client->heartbeat);
+	stop_repeating(&client->task);
+	client->state = HUB_LEAVING;
+	client->on_left = on_left;
+	if (known)
+		client->heartbeat.call = send_heartbeat(client, true, LEAVE_TIMEOUT_MS, on_goodbye);
+	if (!client->heartbeat.call) {
+		client->heartbeat.start = on_nothing_to_say;
+		repeat_in(&client->heartbeat, 0);
+	}
+}
+
+/* ---- construction ---- */
+
+static void init_repeated(struct hub_client *client, struct repeated *repeated, uv_loop_t *loop,
+			  void (*start)(struct hub_client *client))
+{
+	repeated->client = client;
+	repeated->backoff = BACKOFF(BACKOFF_BASE_MS, BACKOFF_MAX_MS);
+	repeated->start = start;
+	(void)uv_timer_init(loop, &repeated->timer);
+	repeated->timer.data = repeated;
+	client->handles++;
+}
+
+static char *make_authorization(const char *token)
+{
+	struct buf header;
+	buf_init(&header, 8192);
+	if (buf_printf(&header, "Authorization: Bearer %s", token)) {
+		buf_done(&header);
+		return NULL;
+	}
+	return buf_steal(&header);
+}
+
+struct hub_client *hub_client_new(uv_loop_t *loop, struct http_client *http, const struct hub_client_options *options)
+{
+	struct hub_client *client = calloc(1, sizeof(*client));
+	char *authorization = make_authorization(options->token);
+	if (!client || !authorization) {
+		free(client);
+		free(authorization);
+		return NULL;
+	}
+	client->http = http;
+	client->options = *options;
+	client->authorization = authorization;
+	client->version = -1;
+	text_copy(client->node_id, sizeof(client->node_id), options->node_id);
+	init_repeated(client, &client->registration, loop, start_registration);
+	init_repeated(client, &client->heartbeat, loop, start_heartbeat);
+	init_repeated(client, &client->task, loop, start_task_call);
+	repeat_in(&client->registration, 0);
+	return client;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	struct repeated *repeated = handle->data;
+	struct hub_client *client = repeated->client;
+	if (--client->handles > 0)
+		return;
+	free(client->authorization);
+	free(client);
+}
+
+void hub_client_close(struct hub_client *client)
+{
+	if (!client)
+		return;
+	struct repeated *all[] = {&client->registration, &client->heartbeat, &client->task};
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		stop_repeating(all[i]);
+		uv_close((uv_handle_t *)&all[i]->timer, on_timer_closed);
+	}
+}

@@ -1,0 +1,46 @@
+/* The agent's side of the conversation with the hub: register, heartbeat, the held task call; each repeated with growing,
+ * jittered pauses for as long as the hub does not answer. */
+#pragma once
+
+#include "base/err.h"
+#include "net/http_client.h"
+#include "proto/node_messages.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct hub_client;
+
+struct hub_client_options {
+	const char *server_url;
+	const char *token;
+	const char *token_hint; /* where the token is set, for the message about a wrong one */
+	const char *platform;   /* "linux/amd64" */
+	int64_t heartbeat_interval_ms;
+	struct register_message registration; /* without node_id */
+	const char *node_id;                  /* "": none yet */
+
+	void *context;
+	/* The hub knows us now, under this id; again after it had forgotten us. */
+	void (*on_registered)(void *context, const char *node_id);
+	/* What to work on: an object or JSON null. Also when it is what it was. */
+	void (*on_task)(void *context, json_t *task);
+	/* The hub wants this agent to end. Told once. */
+	void (*on_stop)(void *context);
+	/* Fills in how we fare; the strings must live until the next turn of the loop. */
+	void (*fill_heartbeat)(void *context, struct heartbeat_message *message);
+};
+
+/* The options' pointers must outlive the client. Begins to register at once. */
+struct hub_client *hub_client_new(uv_loop_t *loop, struct http_client *http, const struct hub_client_options *options);
+
+/* Something that heartbeats tell has changed: the next one comes soon. */
+void hub_client_report_soon(struct hub_client *client);
+
+/* No more calls, but a last heartbeat that says goodbye; on_left comes when it is told, or after a short while. */
+void hub_client_leave(struct hub_client *client, void (*on_left)(void *context));
+
+/* Cancels what runs; frees itself on the loop. */
+void hub_client_close(struct hub_client *client);

@@ -1,0 +1,48 @@
+/* gridnode: reads its arguments and configuration, builds the agent, runs the loop. */
+#include "base/log.h"
+#include "base/program.h"
+#include "node/agent.h"
+
+#include <curl/curl.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+static const struct program PROGRAM = {
+	.name = "gridnode",
+	.purpose = "The computing node of IDM-GridCore: runs the current task's container once per CPU.",
+	.config = &NODE_CONFIG_TABLE,
+	.first_steps = "set server_url and token in it, then start gridnode again",
+};
+
+static int run(const struct node_config *config, const char *config_path)
+{
+	static struct agent agent; /* large: its CPU list */
+	uv_loop_t loop;
+	struct err err = {0};
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) || uv_loop_init(&loop)) {
+		log_error(NULL, "the event loop could not start");
+		return EXIT_CODE_FAILURE;
+	}
+	int rc = agent_start(&agent, &loop, config, config_path, &err);
+	if (rc) {
+		log_error(NULL, "%s", err.text);
+		agent_close(&agent);
+	}
+	(void)uv_run(&loop, UV_RUN_DEFAULT);
+	(void)uv_loop_close(&loop);
+	curl_global_cleanup();
+	return rc ? EXIT_CODE_FAILURE : 0;
+}
+
+int main(int argc, char **argv)
+{
+	(void)signal(SIGPIPE, SIG_IGN);
+	struct node_config config = {0};
+	struct program_start start =
+		program_start(&PROGRAM, argc, argv, &config, offsetof(struct node_config, log_level));
+	int exit_code = start.done ? start.exit_code : run(&config, start.config_path);
+	config_done(&NODE_CONFIG_TABLE, &config);
+	free(start.config_path);
+	return exit_code;
+}

@@ -1,0 +1,96 @@
+/* Owns the table of the agent's configuration keys. Called at start-up; --help, the sample file and every message about a
+ * key come from this table. */
+#include "node/node_config.h"
+
+#include "base/log.h"
+#include "base/url.h"
+#include "proto/limits.h"
+
+#include <stddef.h>
+#include <string.h>
+
+enum { DAY_S = 24 * 60 * 60 };
+
+bool node_id_is_valid(const char *id)
+{
+	size_t len = strspn(id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.");
+	return len > 0 && len <= LIMIT_NODE_ID && id[len] == '\0';
+}
+
+static int check_node_id(const char *id, struct err *err)
+{
+	return node_id_is_valid(id) ? 0
+				    : err_set(err, ERR_INVALID, "must be 1 to %d letters, digits, '-', '_' or '.'",
+					      LIMIT_NODE_ID);
+}
+
+static int check_token(const char *token, struct err *err)
+{
+	for (const unsigned char *c = (const unsigned char *)token; *c; c++) {
+		if (*c <= 0x20 || *c >= 0x7f)
+			return err_set(err, ERR_INVALID, "must be printable ASCII without spaces");
+	}
+	return 0;
+}
+
+static int check_log_level(const char *name, struct err *err)
+{
+	enum log_level level;
+	return log_level_parse(name, &level) ? 0 : err_set(err, ERR_INVALID, "must be error, warn, info or debug");
+}
+
+static int check_hostname(const char *name, struct err *err)
+{
+	return strlen(name) <= LIMIT_HOSTNAME ? 0
+					      : err_set(err, ERR_INVALID, "must be at most %d bytes", LIMIT_HOSTNAME);
+}
+
+#define FIELD(name) offsetof(struct node_config, name)
+
+static const struct config_key KEYS[] = {
+	{.name = "server_url", .type = CONFIG_STRING, .offset = FIELD(server_url), .required = true,
+	 .check = url_check_http, .help = "Where the hub is, for example \"http://192.168.1.100:8080\"."},
+	{.name = "token", .type = CONFIG_STRING, .offset = FIELD(token), .required = true,
+	 .environment = "IDM_GRIDCORE_TOKEN", .check = check_token, .help = "The hub's token."},
+	{.name = "node_id", .type = CONFIG_STRING, .offset = FIELD(node_id), .check = check_node_id,
+	 .help = "Who this node is. The hub gives it at the first registration; the agent saves it here."},
+	{.name = "parallelism", .type = CONFIG_INTEGER, .offset = FIELD(parallelism), .fallback = "0", .min = 0,
+	 .max = LIMIT_CPUS, .unit = "containers",
+	 .help = "How many containers run at once. 0: one for each CPU that this process may use."},
+	{.name = "heartbeat_interval", .type = CONFIG_INTEGER, .offset = FIELD(heartbeat_interval_s), .fallback = "30",
+	 .min = 1, .max = 3600, .unit = "seconds", .help = "How often the hub hears from this node."},
+	{.name = "stop_timeout", .type = CONFIG_INTEGER, .offset = FIELD(stop_timeout_s), .fallback = "30", .min = 0,
+	 .max = DAY_S, .unit = "seconds",
+	 .help = "How long a container may take to end after SIGTERM, at a task switch or a stop; then SIGKILL."},
+	{.name = "container_memory", .type = CONFIG_INTEGER, .offset = FIELD(container_memory_mb), .fallback = "1024",
+	 .min = 6, .max = LIMIT_MEMORY_MB, .unit = "MB",
+	 .help = "Memory limit of each container, where the task does not say (memory_mb)."},
+	{.name = "container_memory_max", .type = CONFIG_INTEGER, .offset = FIELD(container_memory_max_mb),
+	 .fallback = "0", .min = 0, .max = LIMIT_MEMORY_MB, .unit = "MB",
+	 .help = "A task that wants more for a container is not run here. 0: no limit."},
+	{.name = "container_pids", .type = CONFIG_INTEGER, .offset = FIELD(container_pids), .fallback = "1024", .min = 1,
+	 .max = 4194304, .unit = "processes", .help = "How many processes and threads a container may have."},
+	{.name = "container_capabilities", .type = CONFIG_STRINGS, .offset = FIELD(container_capabilities),
+	 .fallback = "[\"CHOWN\", \"DAC_OVERRIDE\", \"FOWNER\", \"SETUID\", \"SETGID\", \"KILL\"]",
+	 .help = "Linux capabilities that containers keep; all others are dropped."},
+	{.name = "no_new_privileges", .type = CONFIG_BOOLEAN, .offset = FIELD(no_new_privileges), .fallback = "true",
+	 .help = "Whether set-user-ID programs in containers gain nothing."},
+	{.name = "network", .type = CONFIG_STRING, .offset = FIELD(network), .fallback = "\"bridge\"",
+	 .help = "The containers' network: \"bridge\", \"host\", \"none\" or the name of an engine's network.\n"
+		 "On a bridge they reach this machine as host.docker.internal."},
+	{.name = "allow_images", .type = CONFIG_STRINGS, .offset = FIELD(allow_images), .fallback = "[\"*\"]",
+	 .help = "Patterns (* and ?) of images that tasks may run on this machine."},
+	{.name = "docker_host", .type = CONFIG_STRING, .offset = FIELD(docker_host),
+	 .help = "The engine's socket, as unix:///var/run/docker.sock. Empty: $DOCKER_HOST, else the usual places."},
+	{.name = "hostname", .type = CONFIG_STRING, .offset = FIELD(hostname), .check = check_hostname,
+	 .help = "The name to show at the hub. Empty: the system's."},
+	{.name = "log_level", .type = CONFIG_STRING, .offset = FIELD(log_level), .fallback = "\"info\"",
+	 .check = check_log_level, .help = "error, warn, info or debug."},
+};
+
+const struct config_table NODE_CONFIG_TABLE = {
+	.file_name = "gridnode.toml",
+	.title = "gridnode: the computing node of IDM-GridCore. Commented keys show their defaults.",
+	.keys = KEYS,
+	.count = sizeof(KEYS) / sizeof(KEYS[0]),
+};

@@ -1,0 +1,28 @@
+/* The agent's configuration, gridnode.toml: where the hub is, and what the machine's owner gives. */
+#pragma once
+
+#include "base/config.h"
+
+struct node_config {
+	char *server_url;
+	char *token;
+	char *node_id;        /* "": none yet */
+	int64_t parallelism;  /* 0: one slot per CPU of our affinity */
+	int64_t heartbeat_interval_s;
+	int64_t stop_timeout_s;
+	int64_t container_memory_mb;
+	int64_t container_memory_max_mb; /* 0: no limit */
+	int64_t container_pids;
+	struct config_strings container_capabilities;
+	bool no_new_privileges;
+	char *network;
+	struct config_strings allow_images;
+	char *docker_host;    /* "": searched for */
+	char *hostname;       /* "": the system's */
+	char *log_level;
+};
+
+extern const struct config_table NODE_CONFIG_TABLE;
+
+/* Whether the text can be a node's id: it goes into URLs, labels and container names. */
+bool node_id_is_valid(const char *id);

@@ -1,0 +1,40 @@
+/* What workers and images see of their engine: whether it is there, what it can do, and what the machine's owner lets
+ * workers have. One per runtime, which alone changes it. */
+#pragma once
+
+#include "node/runtime/engine_api.h"
+#include "node/runtime/engine_features.h"
+#include "node/runtime/runtime.h"
+
+enum { ENGINE_WARNINGS_MAX = 64 };
+
+struct engine_host {
+	uv_loop_t *loop;
+	struct engine *engine;
+	bool ready;      /* it answers; else `lost` says why not */
+	struct err lost;
+	struct engine_features features;
+	struct runtime_options options; /* our own copy */
+	json_t *owner_labels;           /* the same labels as an object */
+	struct worker *workers;         /* doubly linked; each adds and takes out itself */
+	struct image_call *images;      /* likewise */
+	char *warned[ENGINE_WARNINGS_MAX]; /* texts that were logged, so that each is logged once */
+	size_t warned_count;
+};
+
+/* Copies the options. 0, or ERR_NOMEM, ERR_INVALID; engine_host_done is right after both. */
+int engine_host_init(struct engine_host *host, uv_loop_t *loop, const struct runtime_options *options, struct err *err)
+	MUST_CHECK;
+
+/* Frees what is its own; the engine must be closed, workers and images gone. */
+void engine_host_done(struct engine_host *host);
+
+/* Logs a warning once per distinct text; after ENGINE_WARNINGS_MAX texts at debug level only. */
+void engine_host_warn(struct engine_host *host, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Whether labels, as the engine tells them, are those of a container of ours. */
+bool engine_host_owns(const struct engine_host *host, const json_t *labels);
+
+/* The filter that selects our containers: {"label": ["name=value", …]}, for a list or, with the name of an event, for the
+ * event stream. free() it; NULL only without memory. */
+char *engine_host_filter(const struct engine_host *host, const char *event);

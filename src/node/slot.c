@@ -1,0 +1,266 @@
+/* Owns one slot's state machine. Called by slots.c and by the runtime's callbacks; never knows what a task is.
+ *
+ *            run                started            exit                removed
+ *   EMPTY --------> CREATING ----------> RUNNING --------> REMOVING ------------> BACKOFF
+ *     ^                | failed             |               ^    |                   |
+ *     |                +--------------------|---------------+    |                   | timer, retry
+ *     |                                     | retire        |    |                   v
+ *     |                                     v     exit      |    |               CREATING
+ *     |                                 STOPPING -----------+    |
+ *     +----------------------------------------------------------+ (retiring)
+ *
+ * STOPPING gets harder with time: SIGTERM, after the stop timeout SIGKILL, and when even that is not answered (the engine
+ * is gone) removal by force. Failure modes: the start fails (bad command, image gone, engine gone): the worker is removed
+ * and BACKOFF grows. The removal fails: said in the log, and the slot goes on; whatever is left over carries our labels
+ * and is removed when its name is needed or the agent starts again. */
+#include "node/slot.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/text.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	QUICK_MS = 10 * 1000,        /* a container that ends sooner with status 0 had nothing to do */
+	STABLE_MS = 60 * 1000,       /* one that ran so long is not failing at once */
+	IDLE_BASE_MS = 500,
+	IDLE_MAX_MS = 30 * 1000,
+	FAILURE_BASE_MS = 1000,
+	FAILURE_MAX_MS = 60 * 1000,
+	KILL_TIMEOUT_MS = 10 * 1000, /* from SIGKILL to removal by force */
+};
+
+static void enter(struct slot *slot, enum slot_state state);
+
+static void on_timer(uv_timer_t *timer);
+
+static void set_timer(struct slot *slot, int64_t ms)
+{
+	(void)uv_timer_start(&slot->timer, on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
+}
+
+/* ---- what the runtime tells ---- */
+
+static void fail(struct slot *slot, int code, const char *text)
+{
+	slot->error_code = code;
+	slot->pause_ms = backoff_next_ms(&slot->after_failure, random_u32());
+	text_copy(slot->error, sizeof(slot->error), text);
+}
+
+static void on_started(void *context, const struct err *err)
+{
+	struct slot *slot = context;
+	if (slot->state == SLOT_REMOVING)
+		return; /* removed by force meanwhile */
+	assert(slot->state == SLOT_CREATING || slot->state == SLOT_STOPPING);
+	if (err) {
+		fail(slot, err->code, err->text);
+		if (!slot->retiring)
+			log_error(slot->subject, "the container did not start: %s; next try in %.1f s", err->text,
+				  (double)slot->pause_ms / 1000);
+		enter(slot, SLOT_REMOVING);
+	} else if (slot->state == SLOT_CREATING) {
+		enter(slot, SLOT_RUNNING);
+	}
+}
+
+static void describe_exit(const struct worker_exit *result, char *text, size_t size)
+{
+	int len = 0;
+	if (result->out_of_memory)
+		len = snprintf(text, size, "out of memory: the container reached its limit (container_memory, memory_mb)");
+	else if (result->status > 128 && result->status < 128 + 65)
+		len = snprintf(text, size, "ended by signal %d", result->status - 128);
+	else if (result->status < 0)
+		len = snprintf(text, size, "disappeared: removed by someone else, or lost with the engine");
+	else
+		len = snprintf(text, size, "exit status %d", result->status);
+	const char *tail = result->log_tail ? result->log_tail : "";
+	size_t tail_len = strlen(tail);
+	while (tail_len > 0 && (tail[tail_len - 1] == '\n' || tail[tail_len - 1] == '\r'))
+		tail_len--;
+	if (tail_len > 0 && len > 0 && (size_t)len < size)
+		(void)snprintf(text + len, size - (size_t)len, "; its last output: %.*s", (int)tail_len, tail);
+}
+
+static void note_success(struct slot *slot, int64_t ran_ms)
+{
+	slot->error[0] = '\0';
+	backoff_reset(&slot->after_failure);
+	if (ran_ms >= QUICK_MS)
+		backoff_reset(&slot->after_success);
+	slot->pause_ms = ran_ms >= QUICK_MS ? 0 : backoff_next_ms(&slot->after_success, random_u32());
+	log_info(slot->subject, "the container ended with status 0 after %.1f s; next start in %.1f s",
+		 (double)ran_ms / 1000, (double)slot->pause_ms / 1000);
+}
+
+static void note_failure(struct slot *slot, const struct worker_exit *result, int64_t ran_ms)
+{
+	char text[SLOT_ERROR_MAX];
+	describe_exit(result, text, sizeof(text));
+	if (ran_ms >= STABLE_MS)
+		backoff_reset(&slot->after_failure);
+	fail(slot, 0, text);
+	log_warn(slot->subject, "the container failed after %.1f s: %s; next start in %.1f s", (double)ran_ms / 1000, text,
+		 (double)slot->pause_ms / 1000);
+}
+
+static void on_ended(void *context, const struct worker_exit *result)
+{
+	struct slot *slot = context;
+	int64_t ran_ms = clock_monotonic_ms() - slot->started_ms;
+	if (slot->state == SLOT_REMOVING)
+		return; /* removed by force meanwhile */
+	assert(slot->state == SLOT_RUNNING || slot->state == SLOT_STOPPING);
+	if (slot->retiring)
+		log_debug(slot->subject, "the container has ended, status %d", result->status);
+	else if (result->status == 0)
+		note_success(slot, ran_ms);
+	else
+		note_failure(slot, result, ran_ms);
+	enter(slot, SLOT_REMOVING);
+}
+
+static void on_removed(void *context, const struct err *err)
+{
+	struct slot *slot = context;
+	slot->worker = NULL;
+	if (err)
+		log_warn(slot->subject, "the container could not be removed: %s; it will be at the next start", err->text);
+	enter(slot, slot->retiring ? SLOT_EMPTY : SLOT_BACKOFF);
+}
+
+/* ---- moves ---- */
+
+static void create(struct slot *slot)
+{
+	const struct worker_events events = {
+		.context = slot, .on_started = on_started, .on_exit = on_ended, .on_removed = on_removed};
+	struct err err = {0};
+	slot->worker = slot->owner->start_worker(slot->owner->context, slot, &events, &err);
+	if (slot->worker)
+		return;
+	fail(slot, err.code, err.text);
+	log_error(slot->subject, "the container could not be created: %s; next try in %.1f s", err.text,
+		  (double)slot->pause_ms / 1000);
+	enter(slot, SLOT_BACKOFF);
+}
+
+static void kill_now(struct slot *slot)
+{
+	slot->killed = true;
+	slot->runtime->signal(slot->worker, WORKER_KILL);
+	set_timer(slot, KILL_TIMEOUT_MS);
+}
+
+/* The one place where the state changes: entry actions, then the owner is told. */
+static void enter(struct slot *slot, enum slot_state state)
+{
+	slot->state = state;
+	(void)uv_timer_stop(&slot->timer);
+	switch (state) {
+	case SLOT_EMPTY:
+		slot->retiring = false;
+		slot->error[0] = '\0';
+		break;
+	case SLOT_CREATING:
+		create(slot); /* may have moved on to BACKOFF */
+		break;
+	case SLOT_RUNNING:
+		slot->started_ms = clock_monotonic_ms();
+		log_info(slot->subject, "container started");
+		break;
+	case SLOT_STOPPING:
+		slot->killed = false;
+		slot->runtime->signal(slot->worker, WORKER_TERMINATE);
+		break;
+	case SLOT_REMOVING:
+		slot->runtime->remove(slot->worker);
+		break;
+	case SLOT_BACKOFF:
+		set_timer(slot, slot->pause_ms);
+		break;
+	}
+	if (slot->state == state)
+		slot->owner->on_change(slot->owner->context, slot);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	struct slot *slot = timer->data;
+	if (slot->state == SLOT_BACKOFF) {
+		enter(slot, SLOT_CREATING);
+	} else if (slot->state == SLOT_STOPPING && !slot->killed) {
+		log_warn(slot->subject, "the container did not end in time after SIGTERM: SIGKILL");
+		kill_now(slot);
+	} else if (slot->state == SLOT_STOPPING) {
+		enter(slot, SLOT_REMOVING);
+	}
+}
+
+/* ---- the owner's side ---- */
+
+void slot_init(struct slot *slot, unsigned index, uv_loop_t *loop, const struct runtime_ops *runtime,
+	       const struct slot_owner *owner)
+{
+	*slot = (struct slot){.index = index,
+			      .runtime = runtime,
+			      .owner = owner,
+			      .after_success = BACKOFF(IDLE_BASE_MS, IDLE_MAX_MS),
+			      .after_failure = BACKOFF(FAILURE_BASE_MS, FAILURE_MAX_MS)};
+	(void)snprintf(slot->subject, sizeof(slot->subject), "slot=%u", index);
+	(void)uv_timer_init(loop, &slot->timer);
+	slot->timer.data = slot;
+}
+
+void slot_run(struct slot *slot)
+{
+	assert(slot->state == SLOT_EMPTY);
+	backoff_reset(&slot->after_success);
+	backoff_reset(&slot->after_failure);
+	enter(slot, SLOT_CREATING);
+}
+
+void slot_retire(struct slot *slot, int64_t stop_timeout_ms)
+{
+	if (slot->state == SLOT_EMPTY || slot->retiring)
+		return;
+	slot->retiring = true;
+	switch (slot->state) {
+	case SLOT_CREATING:
+	case SLOT_RUNNING:
+		enter(slot, SLOT_STOPPING);
+		set_timer(slot, stop_timeout_ms);
+		break;
+	case SLOT_BACKOFF:
+		enter(slot, SLOT_EMPTY);
+		break;
+	default:
+		break; /* on its way already */
+	}
+}
+
+bool slot_hurry(struct slot *slot)
+{
+	if (slot->state != SLOT_STOPPING || slot->killed)
+		return false;
+	kill_now(slot);
+	return true;
+}
+
+void slot_retry(struct slot *slot)
+{
+	if (slot->state == SLOT_BACKOFF)
+		enter(slot, SLOT_CREATING);
+}
+
+void slot_close(struct slot *slot, uv_close_cb on_closed)
+{
+	slot->worker = NULL;
+	uv_close((uv_handle_t *)&slot->timer, on_closed);
+}

@@ -1,0 +1,343 @@
+/* Owns the slots, their common task and its image. Called by the agent; never talks to the hub.
+ *
+ * The task's image:
+ *
+ *   NONE --a task, and the runtime is ready--> PREPARING --here--> READY (empty slots start)
+ *     ^                                            |
+ *     |                                            +--failed--> FAILED --timer (growing), or the runtime is back--> PREPARING
+ *     +---------------- no task, another task ----------+
+ *
+ *   REFUSED: the owner of the machine does not allow this task here; only another task ends that.
+ *
+ * A slot that becomes EMPTY starts the current task's container if the image is READY; so at a switch each slot changes
+ * over by itself, as soon as its old container has gone. */
+#include "node/slots.h"
+
+#include "base/backoff.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/text.h"
+#include "node/slot.h"
+#include "node/worker_description.h"
+
+#include <assert.h>
+#include <fnmatch.h>
+#include <string.h>
+
+enum { IMAGE_RETRY_BASE_MS = 5000, IMAGE_RETRY_MAX_MS = 120000, PULL_TEXT_MAX = 256, PULL_LOG_STEP = 10 };
+
+enum image_state { IMAGE_NONE, IMAGE_PREPARING, IMAGE_READY, IMAGE_FAILED, IMAGE_REFUSED };
+
+struct slots {
+	struct slots_options options;
+	struct runtime *runtime; /* NULL: does not answer */
+	const char *node_id;     /* defined while there is a runtime */
+	struct slot_owner owner;
+
+	bool has_task;
+	struct task_config task; /* defined while has_task */
+
+	enum image_state image_state;
+	struct image_call *image_call; /* while PREPARING */
+	struct backoff image_backoff;
+	uv_timer_t image_timer;
+	char image_error[ERR_TEXT_MAX]; /* while FAILED or REFUSED */
+	char pull_text[PULL_TEXT_MAX];  /* while PREPARING; "" before the pull reports */
+	int pull_logged_percent;
+
+	unsigned handles; /* libuv handles not yet closed */
+	struct slot slots[]; /* options.count */
+};
+
+static void changed(struct slots *slots)
+{
+	slots->options.on_change(slots->options.context);
+}
+
+/* ---- containers ---- */
+
+static void start_empty_slots(struct slots *slots)
+{
+	for (size_t i = 0; i < slots->options.count; i++) {
+		struct slot *slot = &slots->slots[i];
+		if (slot->state == SLOT_EMPTY && slots->image_state == IMAGE_READY && slots->runtime)
+			slot_run(slot);
+	}
+}
+
+static struct worker *start_worker(void *context, struct slot *slot, const struct worker_events *events, struct err *err)
+{
+	struct slots *slots = context;
+	if (!slots->runtime || slots->image_state != IMAGE_READY) {
+		(void)err_set(err, ERR_UNREACHABLE, slots->runtime ? "the image is not here yet"
+								   : "the container engine does not answer");
+		return NULL;
+	}
+	int64_t memory_mb = slots->task.memory_mb ? slots->task.memory_mb : slots->options.memory_mb;
+	struct worker_description *description = worker_description_new(
+		&slots->task, slots->node_id, slot->index, slots->options.platform, slots->options.cpus, memory_mb, err);
+	if (!description)
+		return NULL;
+	struct worker *worker =
+		slots->options.ops->start(slots->runtime, worker_description_spec(description), events, err);
+	worker_description_free(description);
+	return worker;
+}
+
+bool slots_are_empty(const struct slots *slots)
+{
+	for (size_t i = 0; i < slots->options.count; i++) {
+		if (slots->slots[i].state != SLOT_EMPTY)
+			return false;
+	}
+	return true;
+}
+
+static void prepare_image(struct slots *slots);
+
+static void on_slot_change(void *context, struct slot *slot)
+{
+	struct slots *slots = context;
+	if (slot->state == SLOT_BACKOFF && slot->error_code == ERR_NOT_FOUND && slots->image_state == IMAGE_READY)
+		prepare_image(slots); /* somebody removed it meanwhile */
+	bool can_start = slots->image_state == IMAGE_READY && slots->runtime;
+	if (slot->state == SLOT_EMPTY && slots->has_task && can_start)
+		slot_run(slot);
+	changed(slots);
+	if (slot->state == SLOT_EMPTY && !slots->has_task && slots_are_empty(slots))
+		slots->options.on_empty(slots->options.context);
+}
+
+/* ---- the image ---- */
+
+static void on_image_timer(uv_timer_t *timer)
+{
+	prepare_image(timer->data);
+}
+
+static void image_failed(struct slots *slots, const char *text)
+{
+	slots->image_state = IMAGE_FAILED;
+	int64_t wait_ms = backoff_next_ms(&slots->image_backoff, random_u32());
+	text_copy(slots->image_error, sizeof(slots->image_error), text);
+	(void)uv_timer_start(&slots->image_timer, on_image_timer, (uint64_t)wait_ms, 0);
+	log_error(NULL, "task \"%s\": %s; next try in %.0f s", slots->task.task_name, text, (double)wait_ms / 1000);
+}
+
+static void on_image_done(void *context, const struct err *err)
+{
+	struct slots *slots = context;
+	slots->image_call = NULL;
+	if (err) {
+		image_failed(slots, err->text);
+	} else {
+		log_info(NULL, "task \"%s\": the image %s is ready", slots->task.task_name, slots->task.image);
+		slots->image_state = IMAGE_READY;
+		backoff_reset(&slots->image_backoff);
+		start_empty_slots(slots);
+	}
+	changed(slots);
+}
+
+static void on_image_progress(void *context, int percent, const char *text)
+{
+	struct slots *slots = context;
+	bool begins = slots->pull_text[0] == '\0';
+	text_copy(slots->pull_text, sizeof(slots->pull_text), text);
+	if (percent < 0 || percent >= slots->pull_logged_percent + PULL_LOG_STEP) {
+		if (percent >= 0 || slots->pull_logged_percent == 0)
+			log_info(NULL, "pulling %s: %s", slots->task.image, text);
+		slots->pull_logged_percent = percent < 0 ? 1 : percent;
+	}
+	if (begins)
+		changed(slots); /* how it goes on, the usual heartbeats tell */
+}
+
+/* What the owner of the machine does not want stops here, before anything is fetched with the owner's credentials. */
+static bool is_refused(struct slots *slots)
+{
+	const struct config_strings *allowed = slots->options.allow_images;
+	bool fits = false;
+	for (size_t i = 0; i < allowed->count && !fits; i++)
+		fits = fnmatch(allowed->items[i], slots->task.image, 0) == 0;
+	slots->image_error[0] = '\0';
+	if (!fits)
+		(void)snprintf(slots->image_error, sizeof(slots->image_error),
+			       "this machine's owner does not allow the image %s (allow_images)", slots->task.image);
+	else if (slots->options.memory_max_mb && slots->task.memory_mb > slots->options.memory_max_mb)
+		(void)snprintf(slots->image_error, sizeof(slots->image_error),
+			       "the task wants %lld MB for each container, this machine's owner allows %lld "
+			       "(container_memory_max)",
+			       (long long)slots->task.memory_mb, (long long)slots->options.memory_max_mb);
+	return slots->image_error[0] != '\0';
+}
+
+static void prepare_image(struct slots *slots)
+{
+	if (!slots->runtime)
+		return; /* slots_use_runtime comes back */
+	const struct image_events events = {
+		.context = slots, .on_progress = on_image_progress, .on_done = on_image_done};
+	struct err err = {0};
+	slots->image_state = IMAGE_PREPARING;
+	slots->pull_text[0] = '\0';
+	slots->pull_logged_percent = 0;
+	slots->image_call = slots->options.ops->prepare_image(slots->runtime, slots->task.image, slots->options.platform,
+							      &events, &err);
+	if (!slots->image_call)
+		image_failed(slots, err.text);
+}
+
+static void forget_image(struct slots *slots)
+{
+	slots->options.ops->cancel_image(steal(slots->image_call));
+	(void)uv_timer_stop(&slots->image_timer);
+	backoff_reset(&slots->image_backoff);
+	slots->image_state = IMAGE_NONE;
+}
+
+/* ---- the task ---- */
+
+static void retire_all(struct slots *slots)
+{
+	for (size_t i = 0; i < slots->options.count; i++)
+		slot_retire(&slots->slots[i], slots->options.stop_timeout_ms);
+}
+
+static void warn_of_shared_cpus(const struct slots *slots)
+{
+	size_t per_slot = (size_t)slots->task.cpus;
+	if (!cpus_are_exclusive(slots->options.cpus, slots->options.count, per_slot))
+		log_warn(NULL, "task \"%s\": %zu containers of %zu CPUs on %zu CPUs share them", slots->task.task_name,
+			 slots->options.count, per_slot, slots->options.cpus->count);
+}
+
+static void begin_task(struct slots *slots)
+{
+	log_info(NULL, "task \"%s\": image %s", slots->task.task_name, slots->task.image);
+	warn_of_shared_cpus(slots);
+	if (is_refused(slots)) {
+		slots->image_state = IMAGE_REFUSED;
+		log_error(NULL, "task \"%s\": %s", slots->task.task_name, slots->image_error);
+	} else {
+		prepare_image(slots);
+	}
+}
+
+void slots_set_task(struct slots *slots, const struct task_config *task)
+{
+	if (!task && !slots->has_task)
+		return;
+	if (task && slots->has_task && task_config_equal(task, &slots->task))
+		return;
+	forget_image(slots);
+	if (slots->has_task)
+		task_config_done(&slots->task);
+	slots->has_task = task != NULL;
+	if (task) {
+		slots->task = *task;
+		(void)json_incref(slots->task.object);
+	} else {
+		log_info(NULL, "no task");
+	}
+	bool was_empty = slots_are_empty(slots);
+	retire_all(slots); /* tells on_empty itself where the last one ends at once */
+	if (task)
+		begin_task(slots);
+	else if (was_empty)
+		slots->options.on_empty(slots->options.context);
+	changed(slots);
+}
+
+void slots_use_runtime(struct slots *slots, struct runtime *runtime, const char *node_id)
+{
+	slots->runtime = runtime;
+	slots->node_id = node_id;
+	if (!runtime || !slots->has_task)
+		return;
+	for (size_t i = 0; i < slots->options.count; i++)
+		slot_retry(&slots->slots[i]);
+	if (slots->image_state == IMAGE_NONE || slots->image_state == IMAGE_FAILED) {
+		(void)uv_timer_stop(&slots->image_timer);
+		prepare_image(slots);
+	} else {
+		start_empty_slots(slots);
+	}
+}
+
+bool slots_hurry(struct slots *slots)
+{
+	bool hurried = false;
+	for (size_t i = 0; i < slots->options.count; i++)
+		hurried = slot_hurry(&slots->slots[i]) || hurried;
+	return hurried;
+}
+
+/* ---- reading ---- */
+
+void slots_status(const struct slots *slots, struct slots_status *status)
+{
+	*status = (struct slots_status){0};
+	const char *slot_error = NULL;
+	unsigned running = 0;
+	for (size_t i = 0; i < slots->options.count; i++) {
+		const struct slot *slot = &slots->slots[i];
+		running += slot->state == SLOT_RUNNING;
+		status->active += slot->state == SLOT_RUNNING || slot->state == SLOT_STOPPING;
+		if (!slot_error && slot->error[0] && slot->state != SLOT_RUNNING)
+			slot_error = slot->error;
+	}
+	bool image_trouble = slots->image_state == IMAGE_FAILED || slots->image_state == IMAGE_REFUSED;
+	status->error = image_trouble ? slots->image_error : slot_error;
+	status->failing = image_trouble || (slot_error && running == 0);
+	if (slots->image_state == IMAGE_PREPARING && slots->pull_text[0])
+		status->pull = slots->pull_text;
+}
+
+/* ---- construction ---- */
+
+struct slots *slots_new(uv_loop_t *loop, const struct slots_options *options)
+{
+	struct slots *slots = calloc(1, sizeof(*slots) + options->count * sizeof(struct slot));
+	if (!slots)
+		return NULL;
+	slots->options = *options;
+	slots->handles = (unsigned)options->count + 1;
+	slots->owner = (struct slot_owner){
+		.context = slots, .start_worker = start_worker, .on_change = on_slot_change};
+	slots->image_backoff = BACKOFF(IMAGE_RETRY_BASE_MS, IMAGE_RETRY_MAX_MS);
+	(void)uv_timer_init(loop, &slots->image_timer);
+	slots->image_timer.data = slots;
+	for (size_t i = 0; i < options->count; i++)
+		slot_init(&slots->slots[i], (unsigned)i, loop, options->ops, &slots->owner);
+	return slots;
+}
+
+static void on_timer_closed(struct slots *slots)
+{
+	if (--slots->handles == 0)
+		free(slots);
+}
+
+static void on_image_timer_closed(uv_handle_t *handle)
+{
+	on_timer_closed(handle->data);
+}
+
+static void on_slot_closed(uv_handle_t *handle)
+{
+	const struct slot *slot = handle->data;
+	on_timer_closed(slot->owner->context);
+}
+
+void slots_close(struct slots *slots)
+{
+	if (!slots)
+		return;
+	if (slots->has_task)
+		task_config_done(&slots->task);
+	uv_close((uv_handle_t *)&slots->image_timer, on_image_timer_closed);
+	for (size_t i = 0; i < slots->options.count; i++)
+		slot_close(&slots->slots[i], on_slot_closed);
+}
