@@ -202,14 +202,13 @@ static void register_again(struct hub_client *client)
 	client->version = -1;
 	stop_repeating(&client->heartbeat);
 	stop_repeating(&client->task);
-	repeat_in(&client->registration, 0);
+	repeat_in(&client->registration, backoff_next_ms(&client->registration.backoff, random_u32()));
 }
 
 static void serve(struct hub_client *client)
 {
 	client->state = HUB_SERVING;
 	client->version = -1;
-	backoff_reset(&client->registration.backoff);
 	repeat_in(&client->heartbeat, 0);
 	repeat_in(&client->task, 0);
 }
@@ -251,6 +250,7 @@ static void on_heartbeat_answer(struct hub_client *client, json_t *answer)
 {
 	note_answer(client);
 	backoff_reset(&client->heartbeat.backoff);
+	backoff_reset(&client->registration.backoff); /* not before: a hub may forget at once whom it registers */
 	repeat_in(&client->heartbeat, client->report_pending ? REPORT_AGAIN_MS : client->options.heartbeat_interval_ms);
 	if (json_is_true(json_object_get(answer, "stop_requested")))
 		tell_stop(client);
