@@ -3,9 +3,10 @@
 #include "hub/hub_config.h"
 
 #include "base/log.h"
-#include "net/http_server.h"
+#include "net/listen.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,7 +35,7 @@ static int check_log_level(const char *name, struct err *err)
 
 static const struct config_key KEYS[] = {
 	{.name = "bind", .type = CONFIG_STRING, .offset = FIELD(bind), .fallback = "\"0.0.0.0:8080\"",
-	 .check = http_server_check_bind,
+	 .check = listen_check_address,
 	 .help = "Address and port to listen on. Port 0 takes a free one; the log tells which."},
 	{.name = "token", .type = CONFIG_STRING, .offset = FIELD(token), .required = true,
 	 .environment = "IDM_GRIDCORE_TOKEN", .check = check_token,

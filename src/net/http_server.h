@@ -11,7 +11,7 @@
 struct http_server;
 
 struct http_server_options {
-	const char *bind;           /* "address:port", "[v6]:port"; port 0: a free one */
+	const char *bind;           /* as listen_open takes it */
 	unsigned max_connections;
 	int64_t request_timeout_ms; /* from connect, or from the last answer, until a whole request is here */
 
@@ -21,9 +21,6 @@ struct http_server_options {
 	/* The request is whole: answer or hold it. */
 	void (*on_request)(void *context, struct http_request *request);
 };
-
-/* "address:port" with a port of 0 to 65535. */
-int http_server_check_bind(const char *bind, struct err *err) MUST_CHECK;
 
 struct http_server *http_server_new(uv_loop_t *loop, const struct http_server_options *options, struct err *err);
 

@@ -1,0 +1,340 @@
+/* Owns the requests of the server, from headers to answer. Called by libmicrohttpd (MHD) and by the receiver's answers;
+ * never opens or closes a connection itself.
+ *
+ *   BODY --on_headers, body--> whole --on_request, answered--> ANSWERED --queued, sent--> gone
+ *    |                           |
+ *    +--answered (refused)       +--held--> HELD --answered--> ANSWERED (resumed)
+ *    |                                       |
+ *    +--> DRAIN --whole--> ANSWERED          +--client gone--> on_gone --> CUT
+ *
+ * DRAIN: a refusal while the client still sends would be lost in a reset, so a small rest is read and dropped first.
+ * HELD: MHD does not watch a suspended connection, so its descriptor is watched here for the client's going, and that
+ * watch ends before MHD can close the descriptor. */
+#include "net/http_exchange.h"
+
+#include "base/cleanup.h"
+
+#include <assert.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <utlist.h>
+
+enum {
+	DRAIN_MAX = 16 * 1024 * 1024, /* of a refused body; past it the connection is cut */
+	PRODUCE_BLOCK = 32 * 1024,
+};
+
+enum exchange_state { EXCHANGE_BODY, EXCHANGE_DRAIN, EXCHANGE_HELD, EXCHANGE_ANSWERED, EXCHANGE_CUT };
+
+struct exchange {
+	struct http_request request; /* first: the receiver's view of it */
+	struct http_exchanges *exchanges;
+	struct http_connection *connection;
+	struct MHD_Connection *mhd;
+	enum exchange_state state;
+	struct buf body;
+	size_t drained;
+	bool overflow;              /* the body passed its cap */
+	unsigned status;            /* defined once response is set */
+	struct MHD_Response *response;
+	struct exchange *prev, *next; /* among the held */
+};
+
+/* ---- held requests ---- */
+
+static void on_watch_closed(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+static void stop_watch(struct http_connection *connection)
+{
+	uv_poll_t *watch = connection->gone_watch;
+	if (!watch)
+		return;
+	connection->gone_watch = NULL;
+	(void)uv_poll_stop(watch);
+	uv_close((uv_handle_t *)watch, on_watch_closed);
+}
+
+static void unhold(struct exchange *exchange, enum exchange_state next)
+{
+	struct http_exchanges *exchanges = exchange->exchanges;
+	assert(exchange->state == EXCHANGE_HELD);
+	exchange->state = next;
+	DL_DELETE(exchanges->held, exchange);
+	stop_watch(exchange->connection);
+	MHD_resume_connection(exchange->mhd);
+	exchanges->run_soon(exchange->connection->server);
+}
+
+static void cut_held(struct exchange *exchange)
+{
+	exchange->request.on_gone(&exchange->request);
+	unhold(exchange, EXCHANGE_CUT);
+}
+
+static void on_client_gone(uv_poll_t *watch, int status, int events)
+{
+	(void)status;
+	(void)events;
+	cut_held(watch->data);
+}
+
+static int watch_for_going(struct exchange *exchange)
+{
+	struct http_connection *connection = exchange->connection;
+	uv_poll_t *watch = calloc(1, sizeof(*watch));
+	if (!watch)
+		return ERR_NOMEM;
+	if (uv_poll_init(exchange->exchanges->loop, watch, connection->fd)) {
+		free(watch);
+		return ERR_IO;
+	}
+	watch->data = exchange;
+	connection->gone_watch = watch;
+	return uv_poll_start(watch, UV_DISCONNECT, on_client_gone) ? ERR_IO : 0;
+}
+
+/* ---- what the receiver calls ---- */
+
+static const char *mhd_query(const struct http_request *request, const char *name)
+{
+	const struct exchange *exchange = (const struct exchange *)request;
+	return MHD_lookup_connection_value(exchange->mhd, MHD_GET_ARGUMENT_KIND, name);
+}
+
+static void mhd_peer(const struct http_request *request, char *into, size_t size)
+{
+	const struct exchange *exchange = (const struct exchange *)request;
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *address = info ? info->client_addr : NULL;
+	socklen_t len = address && address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+								  : sizeof(struct sockaddr_in);
+	if (!address || getnameinfo(address, len, into, (socklen_t)size, NULL, 0, NI_NUMERICHOST))
+		(void)snprintf(into, size, "?");
+}
+
+static ssize_t on_produce(void *context, uint64_t position, char *into, size_t max)
+{
+	(void)position;
+	const struct http_response *response = context;
+	ssize_t len = response->produce(response->produce_context, into, max);
+	return len > 0 ? len : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static void on_produce_done(void *context)
+{
+	struct http_response *response = context;
+	response->produce_done(response->produce_context);
+	free(response);
+}
+
+static struct MHD_Response *make_produced(const struct http_response *given)
+{
+	struct http_response *copy = malloc(sizeof(*copy));
+	struct MHD_Response *response = NULL;
+	if (copy) {
+		*copy = *given;
+		response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PRODUCE_BLOCK, on_produce, copy,
+							     on_produce_done);
+	}
+	if (!response) {
+		free(copy);
+		given->produce_done(given->produce_context);
+	}
+	return response;
+}
+
+static struct MHD_Response *make_response(const struct http_response *given)
+{
+	struct MHD_Response *response = NULL;
+	if (given->produce) {
+		response = make_produced(given);
+	} else if (given->body) {
+		response = MHD_create_response_from_buffer(given->body_len, given->body, MHD_RESPMEM_MUST_FREE);
+		if (!response)
+			free(given->body);
+	} else {
+		response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+	}
+	if (!response)
+		return NULL;
+	if (given->content_type)
+		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, given->content_type);
+	if (given->allow)
+		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, given->allow);
+	if (given->authenticate)
+		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	(void)MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+	return response;
+}
+
+static void mhd_respond(struct http_request *request, const struct http_response *given)
+{
+	struct exchange *exchange = (struct exchange *)request;
+	assert(!exchange->response);
+	exchange->status = given->status;
+	exchange->response = make_response(given);
+	enum exchange_state next = exchange->response ? EXCHANGE_ANSWERED : EXCHANGE_CUT;
+	if (exchange->state == EXCHANGE_HELD)
+		unhold(exchange, next);
+	else
+		exchange->state = next;
+}
+
+static void mhd_hold(struct http_request *request)
+{
+	struct exchange *exchange = (struct exchange *)request;
+	struct http_exchanges *exchanges = exchange->exchanges;
+	assert(request->on_gone && exchange->state == EXCHANGE_BODY);
+	exchange->state = EXCHANGE_HELD;
+	DL_APPEND(exchanges->held, exchange);
+	MHD_suspend_connection(exchange->mhd);
+	if (watch_for_going(exchange))
+		cut_held(exchange);
+}
+
+static const struct http_transport MHD_TRANSPORT = {
+	.query = mhd_query,
+	.respond = mhd_respond,
+	.hold = mhd_hold,
+	.peer = mhd_peer,
+};
+
+/* ---- what MHD calls ---- */
+
+static const char *bearer_of(struct MHD_Connection *mhd)
+{
+	static const char SCHEME[] = "Bearer ";
+	const char *value = MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_AUTHORIZATION);
+	if (!value || strncasecmp(value, SCHEME, sizeof(SCHEME) - 1) != 0)
+		return NULL;
+	value += sizeof(SCHEME) - 1;
+	return value + strspn(value, " ");
+}
+
+static enum MHD_Result queue(struct exchange *exchange)
+{
+	struct MHD_Response *response = steal(exchange->response);
+	enum MHD_Result result = MHD_queue_response(exchange->mhd, exchange->status, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static size_t announced_length(struct MHD_Connection *mhd)
+{
+	const char *text = MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	return text ? strtoull(text, NULL, 10) : 0;
+}
+
+static bool has_body(struct MHD_Connection *mhd)
+{
+	return announced_length(mhd) > 0 ||
+	       MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL;
+}
+
+static enum MHD_Result begin(struct http_exchanges *exchanges, struct MHD_Connection *mhd, const char *path,
+			     const char *method, void **exchange_context)
+{
+	struct http_connection *connection = exchanges->connection_of(mhd);
+	struct exchange *exchange = connection ? calloc(1, sizeof(*exchange)) : NULL;
+	if (!exchange)
+		return MHD_NO;
+	exchange->request = (struct http_request){
+		.transport = &MHD_TRANSPORT, .method = method, .path = path, .bearer = bearer_of(mhd), .body = ""};
+	exchange->exchanges = exchanges;
+	exchange->connection = connection;
+	exchange->mhd = mhd;
+	*exchange_context = exchange;
+
+	exchanges->options->on_headers(exchanges->options->context, &exchange->request);
+	if (exchange->state == EXCHANGE_CUT)
+		return MHD_NO;
+	buf_init(&exchange->body, exchange->request.body_cap);
+	if (exchange->state != EXCHANGE_ANSWERED)
+		return MHD_YES;
+	if (!has_body(mhd) || announced_length(mhd) > DRAIN_MAX)
+		return queue(exchange);
+	exchange->state = EXCHANGE_DRAIN;
+	return MHD_YES;
+}
+
+static enum MHD_Result take_body(struct exchange *exchange, const char *bytes, size_t *len)
+{
+	size_t count = *len;
+	*len = 0;
+	if (exchange->state == EXCHANGE_BODY && !exchange->overflow) {
+		if (buf_add(&exchange->body, bytes, count) == 0)
+			return MHD_YES;
+		exchange->overflow = true;
+		buf_done(&exchange->body);
+	}
+	exchange->drained += count;
+	return exchange->drained <= DRAIN_MAX ? MHD_YES : MHD_NO;
+}
+
+static enum MHD_Result finish(struct exchange *exchange)
+{
+	if (exchange->state == EXCHANGE_DRAIN)
+		exchange->state = EXCHANGE_ANSWERED;
+	if (exchange->state == EXCHANGE_BODY) {
+		const struct http_exchanges *exchanges = exchange->exchanges;
+		exchanges->stop_waiting(exchange->connection);
+		exchange->request.body = exchange->overflow ? NULL : buf_text(&exchange->body);
+		exchange->request.body_len = exchange->body.len;
+		exchanges->options->on_request(exchanges->options->context, &exchange->request);
+	}
+	switch (exchange->state) {
+	case EXCHANGE_ANSWERED:
+		return queue(exchange);
+	case EXCHANGE_HELD:
+		return MHD_YES;
+	default:
+		return MHD_NO;
+	}
+}
+
+enum MHD_Result http_exchange_on_access(void *context, struct MHD_Connection *mhd, const char *path, const char *method,
+					const char *version, const char *upload, size_t *upload_len,
+					void **exchange_context)
+{
+	(void)version;
+	struct exchange *exchange = *exchange_context;
+	if (!exchange)
+		return begin(context, mhd, path, method, exchange_context);
+	if (*upload_len > 0)
+		return take_body(exchange, upload, upload_len);
+	return finish(exchange);
+}
+
+void http_exchange_on_completed(void *context, struct MHD_Connection *mhd, void **exchange_context,
+				enum MHD_RequestTerminationCode code)
+{
+	(void)context;
+	(void)mhd;
+	(void)code;
+	struct exchange *exchange = *exchange_context;
+	if (!exchange)
+		return;
+	*exchange_context = NULL;
+	if (exchange->response)
+		MHD_destroy_response(exchange->response);
+	exchange->exchanges->start_waiting(exchange->connection); /* for the next one */
+	buf_done(&exchange->body);
+	free(exchange);
+}
+
+void http_exchanges_cut_held(struct http_exchanges *exchanges)
+{
+	struct exchange *exchange;
+	struct exchange *next;
+	DL_FOREACH_SAFE (exchanges->held, exchange, next)
+		cut_held(exchange);
+}

@@ -1,0 +1,45 @@
+/* The life of one request inside the server: from its headers to its answer. Private to net/: http_server.c owns the
+ * connections that exchanges happen on. */
+#pragma once
+
+#include "base/buf.h"
+#include "net/http.h"
+#include "net/http_server.h"
+
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct exchange;
+
+/* The server's side of a connection. */
+struct http_connection {
+	struct http_server *server;
+	int fd;
+	bool waiting;          /* in the server's list: owes us a whole request */
+	int64_t since_ms;      /* defined while waiting */
+	uv_poll_t *gone_watch; /* while a request of it is held */
+	struct http_connection *prev, *next;
+};
+
+/* What an exchange needs of the server. */
+struct http_exchanges {
+	uv_loop_t *loop;
+	const struct http_server_options *options;
+	struct exchange *held;
+	struct http_connection *(*connection_of)(struct MHD_Connection *mhd);
+	void (*start_waiting)(struct http_connection *connection);
+	void (*stop_waiting)(struct http_connection *connection);
+	void (*run_soon)(struct http_server *server); /* a resumed connection has work that no descriptor announces */
+};
+
+/* libmicrohttpd's callbacks; the context is the struct http_exchanges. */
+enum MHD_Result http_exchange_on_access(void *context, struct MHD_Connection *mhd, const char *path, const char *method,
+					const char *version, const char *upload, size_t *upload_len,
+					void **exchange_context);
+void http_exchange_on_completed(void *context, struct MHD_Connection *mhd, void **exchange_context,
+				enum MHD_RequestTerminationCode code);
+
+/* Ends every held request without an answer. */
+void http_exchanges_cut_held(struct http_exchanges *exchanges);
