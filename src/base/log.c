@@ -46,6 +46,8 @@ bool log_enabled(enum log_level level)
 	return level <= threshold;
 }
 
+static size_t add(char *line, size_t at, const char *format, va_list args) __attribute__((format(printf, 3, 0)));
+
 static size_t add(char *line, size_t at, const char *format, va_list args)
 {
 	int len = vsnprintf(line + at, LINE_MAX_BYTES - at, format, args);

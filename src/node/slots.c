@@ -57,12 +57,15 @@ static void changed(struct slots *slots)
 
 /* ---- containers ---- */
 
-static void start_empty_slots(struct slots *slots)
+/* What they waited for is there now: the image, the engine. */
+static void start_slots(struct slots *slots)
 {
 	for (size_t i = 0; i < slots->options.count; i++) {
 		struct slot *slot = &slots->slots[i];
-		if (slot->state == SLOT_EMPTY && slots->image_state == IMAGE_READY && slots->runtime)
+		if (slot->state == SLOT_EMPTY)
 			slot_run(slot);
+		else
+			slot_retry(slot);
 	}
 }
 
@@ -135,7 +138,8 @@ static void on_image_done(void *context, const struct err *err)
 		log_info(NULL, "task \"%s\": the image %s is ready", slots->task.task_name, slots->task.image);
 		slots->image_state = IMAGE_READY;
 		backoff_reset(&slots->image_backoff);
-		start_empty_slots(slots);
+		if (slots->runtime)
+			start_slots(slots);
 	}
 	changed(slots);
 }
@@ -256,13 +260,11 @@ void slots_use_runtime(struct slots *slots, struct runtime *runtime, const char 
 	slots->node_id = node_id;
 	if (!runtime || !slots->has_task)
 		return;
-	for (size_t i = 0; i < slots->options.count; i++)
-		slot_retry(&slots->slots[i]);
-	if (slots->image_state == IMAGE_NONE || slots->image_state == IMAGE_FAILED) {
+	if (slots->image_state == IMAGE_READY) {
+		start_slots(slots);
+	} else if (slots->image_state == IMAGE_NONE || slots->image_state == IMAGE_FAILED) {
 		(void)uv_timer_stop(&slots->image_timer);
 		prepare_image(slots);
-	} else {
-		start_empty_slots(slots);
 	}
 }
 

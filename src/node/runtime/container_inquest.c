@@ -48,7 +48,7 @@ static int call_engine(struct container_inquest *inquest, const char *suffix, in
 		       void (*on_data)(void *, const char *, size_t),
 		       void (*on_answer)(void *, const struct engine_answer *), struct err *err)
 {
-	char path[ID_MAX + 64];
+	char path[ID_MAX + 192];
 	(void)snprintf(path, sizeof(path), "/containers/%s/%s", inquest->id, suffix);
 	struct engine_request request = {
 		.method = "GET",
