@@ -98,7 +98,7 @@ static unsigned connections_that_fit(int64_t wanted)
 		return (unsigned)wanted;
 	unsigned fitting = limit.rlim_cur > 2 * SPARE_DESCRIPTORS ? (unsigned)(limit.rlim_cur - SPARE_DESCRIPTORS)
 								  : SPARE_DESCRIPTORS;
-	log_warn(NULL, "only %u connections at once fit the limit of open files (ulimit -n), not %lld", fitting,
+	log_info(NULL, "only %u connections at once fit the limit of open files (ulimit -n), not %lld", fitting,
 		 (long long)wanted);
 	return fitting;
 }
