@@ -184,9 +184,9 @@ int config_set_defaults(const struct config_table *table, void *config, struct e
 	}
 	struct reading reading = {.table = table, .config = config};
 	if (!rc)
-		rc = toml_read(buf_text(&text), text.len, on_default_value, &reading, err);
-	else
-		rc = err_set(err, rc, "out of memory");
+		rc = toml_read(buf_text(&text), text.len, on_default_value, &reading, NULL);
+	if (rc)
+		(void)err_set(err, rc, "out of memory"); /* nothing else is wrong with our own defaults */
 	buf_done(&text);
 	return rc;
 }

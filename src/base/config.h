@@ -43,11 +43,12 @@ struct config_table {
 /* Fills the program's struct with the defaults. */
 int config_set_defaults(const struct config_table *table, void *config, struct err *err) MUST_CHECK;
 
-/* Defaults, then the file, then the environment, then what is required. Every problem is handed to `report` (a line of
- * its own, "FILE:LINE: what is wrong"); the result is 0 or the code of the first one. `config` can be freed in both
+/* Defaults, then the file, then the environment, then what is required. Every problem is handed to `on_problem` (a line
+ * of its own, "FILE:LINE: what is wrong"); the result is 0 or the code of the first one. `config` can be freed in both
  * cases. */
 typedef void config_report(void *context, const char *problem);
-int config_load(const struct config_table *table, void *config, const char *path, config_report *report, void *context)
+int config_load(const struct config_table *table, void *config, const char *path, config_report *on_problem,
+		void *context)
 	MUST_CHECK;
 
 /* Frees what the fields own. */

@@ -25,6 +25,7 @@ struct nodes {
 	struct node *offline;
 	struct node *save_cursor; /* NULL: the next tick begins at the head of `online` */
 	uint64_t last_order;
+	int64_t last_registered_ms;
 	int64_t loaded_ms;    /* monotonic; used while loading */
 	int64_t loaded_wall_ms;
 };
@@ -51,6 +52,8 @@ static void delist(struct nodes *nodes, struct node *node)
 static void add(struct nodes *nodes, struct node *node, bool online)
 {
 	node->order = ++nodes->last_order;
+	if (node->registered_ms > nodes->last_registered_ms)
+		nodes->last_registered_ms = node->registered_ms;
 	HASH_ADD_STR(nodes->by_id, id, node);
 	enlist(nodes, node, online);
 }
@@ -59,7 +62,7 @@ static void remove_node(struct nodes *nodes, struct node *node)
 {
 	assert(!node->wait);
 	delist(nodes, node);
-	HASH_DEL(nodes->by_id, node);
+	HASH_DEL(nodes->by_id, node); /* NOLINT(clang-analyzer-core.NullDereference): uthash's own */
 	node_free(node);
 }
 
@@ -200,7 +203,9 @@ static int register_new(struct nodes *nodes, const struct register_message *mess
 		return err_set(err, ERR_NOMEM, "out of memory");
 	}
 	random_uuid(node->id);
-	node->registered_ms = node->seen_wall_ms = now.wall_ms;
+	/* Growing, whatever the clock does: the store keeps the order of nodes by it. */
+	node->registered_ms = now.wall_ms > nodes->last_registered_ms ? now.wall_ms : nodes->last_registered_ms + 1;
+	node->seen_wall_ms = now.wall_ms;
 	node->seen_ms = now.monotonic_ms;
 	int rc = save(nodes, node, err);
 	if (rc) {
@@ -215,16 +220,12 @@ static int register_new(struct nodes *nodes, const struct register_message *mess
 static int register_again(struct nodes *nodes, struct node *node, const struct register_message *message,
 			  struct moment now, struct err *err)
 {
-	bool was_stopped = node->stop_requested;
 	if (!same_run(node, message->run))
-		node->stop_requested = false;
+		node->stop_requested = false; /* for good: the run that it was for is over, even if this cannot be saved now */
 	if (!node_take_registration(node, message))
 		return err_set(err, ERR_NOMEM, "out of memory");
 	nodes_seen(nodes, node, now);
-	int rc = save(nodes, node, err);
-	if (rc)
-		node->stop_requested = was_stopped;
-	return rc;
+	return save(nodes, node, err);
 }
 
 int nodes_register(struct nodes *nodes, const struct register_message *message, struct moment now, struct node **node,

@@ -27,6 +27,7 @@ struct tasks {
 	size_t keep_completed;
 	int64_t version;
 	int64_t last_position;
+	bool damaged;           /* while loading: two tasks are running */
 	void (*on_switch)(void *context);
 	void *context;
 };
@@ -130,6 +131,11 @@ static void on_loaded(void *context, struct task *task)
 	struct tasks *tasks = context;
 	if (task->position > tasks->last_position)
 		tasks->last_position = task->position;
+	if (task->status == TASK_RUNNING && tasks->running) {
+		tasks->damaged = true;
+		task_free(task);
+		return;
+	}
 	list(tasks, task);
 }
 
@@ -149,6 +155,8 @@ struct tasks *tasks_load(struct store *store, size_t keep_completed, int64_t now
 	int rc = store_get_number(store, VERSION_NAME, &tasks->version, err);
 	if (!rc)
 		rc = store_load_tasks(store, on_loaded, tasks, err);
+	if (!rc && tasks->damaged)
+		rc = err_set(err, ERR_INVALID, "the state is damaged: more than one task is running");
 	if (rc) {
 		tasks_free(tasks);
 		return NULL;

@@ -35,6 +35,7 @@ struct http_server {
 	uv_timer_t sweep_timer;
 	struct http_connection *waiting; /* longest first */
 	bool running;                    /* MHD_run is on the stack */
+	bool run_again;                  /* meanwhile there is more for it to do */
 	bool closing;
 	unsigned handles;                /* libuv handles not yet closed */
 };
@@ -48,11 +49,12 @@ static void run(struct http_server *server)
 	if (server->closing)
 		return;
 	server->running = true;
+	server->run_again = false;
 	(void)MHD_run(server->daemon);
 	server->running = false;
 
-	MHD_UNSIGNED_LONG_LONG timeout_ms;
-	if (MHD_get_timeout(server->daemon, &timeout_ms) == MHD_YES)
+	MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
+	if (server->run_again || MHD_get_timeout(server->daemon, &timeout_ms) == MHD_YES)
 		(void)uv_timer_start(&server->run_timer, on_run_timer, timeout_ms, 0);
 	else
 		(void)uv_timer_stop(&server->run_timer);
@@ -60,7 +62,9 @@ static void run(struct http_server *server)
 
 static void run_soon(struct http_server *server)
 {
-	if (!server->closing)
+	if (server->running)
+		server->run_again = true; /* run() decides about the timer when it is done */
+	else if (!server->closing)
 		(void)uv_timer_start(&server->run_timer, on_run_timer, 0, 0);
 }
 
@@ -127,6 +131,7 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **sock
 	} else if (connection) {
 		assert(!connection->gone_watch);
 		stop_waiting(connection);
+		run_soon(connection->server); /* at its limit MHD takes the next connection only when it runs again */
 		*socket_context = NULL;
 		free(connection);
 	}

@@ -303,9 +303,11 @@ void hub_client_report_soon(struct hub_client *client)
 static void on_held_answer(struct hub_client *client, json_t *answer)
 {
 	client->version = json_integer_value(json_object_get(answer, "version"));
+	if (json_is_true(json_object_get(answer, "stop_requested"))) {
+		tell_stop(client); /* for good; the next call would be answered at once, and so on without a pause */
+		return;
+	}
 	repeat_in(&client->task, 0);
-	if (json_is_true(json_object_get(answer, "stop_requested")))
-		tell_stop(client);
 	json_t *task = json_object_get(answer, "task");
 	if (client->state == HUB_SERVING && task)
 		client->options.on_task(client->options.context, task);

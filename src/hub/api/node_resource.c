@@ -99,9 +99,11 @@ void handle_node_stop(struct api_call *call)
 {
 	struct node *node = nodes_find(call->hub->nodes, call->param);
 	struct err err = {0};
-	int rc = node ? nodes_request_stop(call->hub->nodes, node, &err)
-		      : err_set(&err, ERR_NOT_FOUND, "there is no node with that id");
-	if (rc) {
+	if (!node) {
+		reply_error(call->request, HTTP_NOT_FOUND, "not_found", "there is no node with that id");
+		return;
+	}
+	if (nodes_request_stop(call->hub->nodes, node, &err)) {
 		reply_err(call->request, &err);
 		return;
 	}

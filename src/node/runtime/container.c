@@ -1,9 +1,9 @@
-/* Owns one container's life from its first wish to its removal: the machine whose picture is in container_life.h. Called
- * by the slots through the operations table, and by the runtime when the engine comes and goes. Never leaves a container
- * behind without telling.
+/* Owns one container's life from its first wish to its removal: the machine whose picture is in container_life.h.
+ * Called by the slots through the operations table, and by the runtime when the engine comes and goes. Never leaves a
+ * container behind without telling.
  *
- * A wish (remove, signal) only notes itself. It is heard on the loop's next turn, or when the call under way that must not
- * be left in doubt (create, start, clear) is answered. */
+ * A wish (remove, signal) only notes itself. It is heard on the loop's next turn, or when the call under way that
+ * must not be left in doubt (create, start, clear) is answered. */
 #include "node/runtime/container_life.h"
 
 #include "base/cleanup.h"

@@ -1,4 +1,5 @@
-/* One worker as a container of an engine: the `struct worker` of the Docker runtime. The calls are those of runtime.h. */
+/* One worker as a container of an engine: the `struct worker` of the Docker runtime. The calls are those of
+ * runtime.h. */
 #pragma once
 
 #include "node/runtime/engine_host.h"

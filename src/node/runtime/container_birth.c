@@ -1,13 +1,13 @@
-/* Owns a container's way from its description to a running process. Called by the machine in container.c. Never starts
- * anything that nobody watches: the exit is waited for before the start.
+/* Owns a container's way from its description to a running process. Called by the machine in container.c. Never
+ * starts anything that nobody watches: the exit is waited for before the start.
  *
  * Happy path: create; ask to be told of the next exit (`wait`), and when the answer's headers are there, that is
  * registered; start. (A wait for "not running" would be answered at once by a container that was never started.)
  *
- * What can go wrong: the name is taken, by an earlier run of ours (cleared, once more) or by somebody else (failed). The
- * engine lacks an init or another thing that workers can do without: learnt from its refusal of create or start, and
- * created anew without it. The start is refused for a bad command: failed, and the container is still to be removed. The
- * container ends before start is answered: wait tells, and that is kept until it is. */
+ * What can go wrong: the name is taken, by an earlier run of ours (cleared, once more) or by somebody else (failed).
+ * The engine lacks an init or another thing that workers can do without: learnt from its refusal of create or start,
+ * and created anew without it. The start is refused for a bad command: failed, and the container is still to be
+ * removed. The container ends before start is answered: wait tells, and that is kept until it is. */
 #include "node/runtime/container_life.h"
 
 #include "base/cleanup.h"
@@ -24,13 +24,18 @@ enum {
 	CLEARING_ATTEMPTS_MAX = 12, /* with waits up to ten seconds: more than a minute */
 };
 
-/* A refusal that means a missing feature which workers can do without: noted, warned of once, and true. */
+/* A refusal that means a missing feature which workers can do without: noted, warned of once, and true if this
+ * container asked for it (another may have learnt it meanwhile). */
 static bool learn(struct worker *worker, const struct err *err)
 {
+	struct engine_host *host = worker->host;
 	const char *warning;
-	if (!engine_features_learn(&worker->host->features, err->text, &warning))
+	enum engine_feature feature = engine_features_missing(err->text, &warning);
+	if (feature == ENGINE_FEATURES || !container_spec_asks_for(worker->body, feature))
 		return false;
-	engine_host_warn(worker->host, "%s", warning);
+	if (!host->features.lacks[feature])
+		engine_host_warn(host, "%s", warning);
+	host->features.lacks[feature] = true;
 	return true;
 }
 
@@ -129,7 +134,8 @@ static void on_cleared(void *context, const struct err *err)
 	if (!err) {
 		worker->made = MADE_NOTHING;
 		container_enter(worker, worker->remove_wanted ? CONTAINER_REMOVING : CONTAINER_CREATING);
-	} else if (err->code == ERR_STATE && worker->backoff.attempt < CLEARING_ATTEMPTS_MAX && !worker->remove_wanted) {
+	} else if (err->code == ERR_STATE && !worker->remove_wanted &&
+		   worker->backoff.attempt < CLEARING_ATTEMPTS_MAX) {
 		container_pause_longer(worker);
 	} else {
 		if (err->code == ERR_EXISTS)

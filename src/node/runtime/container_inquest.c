@@ -1,5 +1,5 @@
-/* Owns the questions about a container that may have ended: its state, then the end of its log. Called by a worker whose
- * wait was answered, or broke off. Never invents a status: what nobody can tell is -1.
+/* Owns the questions about a container that may have ended: its state, then the end of its log. Called by a worker
+ * whose wait was answered, or broke off. Never invents a status: what nobody can tell is -1.
  *
  *   LOOKING (GET json) --running--------------------------> RUNNING
  *      |--no answer, status not known-----------------------> SILENT

@@ -1,12 +1,12 @@
-/* Owns a running container: the signals that it gets, and how it ended. Called by the machine in container.c. Never takes
- * a broken connection for an exit, and never loses one.
+/* Owns a running container: the signals that it gets, and how it ended. Called by the machine in container.c. Never
+ * takes a broken connection for an exit, and never loses one.
  *
- * Happy path: `wait` answers with the status; the engine is asked whether memory ran out and for the end of the log; the
- * owner is told.
+ * Happy path: `wait` answers with the status; the engine is asked whether memory ran out and for the end of the log;
+ * the owner is told.
  *
- * What can go wrong: `wait` breaks off because the engine dies or restarts. Then the container is adrift until the engine
- * is back: it may run on (wait again), have ended meanwhile (its recorded status), or be gone without a trace (-1). A
- * signal that was not heard is sent again. */
+ * What can go wrong: `wait` breaks off because the engine dies or restarts. Then the container is adrift until the
+ * engine is back: it may run on (wait again), have ended meanwhile (its recorded status), or be gone without a trace
+ * (-1). A signal that was not heard is sent again. */
 #include "node/runtime/container_life.h"
 
 #include "node/runtime/cpu_pin.h"
@@ -46,9 +46,8 @@ void container_send_signal(struct worker *worker)
 		return;
 	worker->signal_sending = worker->signal_wanted;
 	worker->signal_wanted = NO_SIGNAL;
-	worker->kill = container_call(worker, "POST",
-				      worker->signal_sending == WORKER_KILL ? "kill?signal=SIGKILL" : "kill?signal=SIGTERM",
-				      SIGNAL_TIMEOUT_MS, NULL, on_signalled, NULL);
+	const char *suffix = worker->signal_sending == WORKER_KILL ? "kill?signal=SIGKILL" : "kill?signal=SIGTERM";
+	worker->kill = container_call(worker, "POST", suffix, SIGNAL_TIMEOUT_MS, NULL, on_signalled, NULL);
 	if (!worker->kill) {
 		worker->signal_wanted = worker->signal_sending;
 		container_pause_for(worker, SIGNAL_RETRY_MS);
@@ -111,8 +110,8 @@ static void on_inquest_done(void *context, enum inquest_verdict verdict, const s
 
 void container_begin_inquest(struct worker *worker)
 {
-	worker->inquest = container_inquest_start(worker->host, worker->id, worker->exit_known ? worker->exit_status : -1,
-						  on_inquest_done, worker, NULL);
+	int known_status = worker->exit_known ? worker->exit_status : -1;
+	worker->inquest = container_inquest_start(worker->host, worker->id, known_status, on_inquest_done, worker, NULL);
 	if (!worker->inquest)
 		container_enter(worker, CONTAINER_ADRIFT);
 }

@@ -95,18 +95,24 @@ json_t *container_spec_body(const struct worker_spec *spec, const char *image, c
 	return steal(body);
 }
 
+static const char *const FEATURE_FIELDS[ENGINE_FEATURES] = {
+	[ENGINE_INIT] = "Init",
+	[ENGINE_CPUSET] = "CpusetCpus",
+	[ENGINE_CPU_QUOTA] = "NanoCpus",
+	[ENGINE_HOST_GATEWAY] = "ExtraHosts",
+	[ENGINE_LOG_OPTIONS] = "LogConfig",
+};
+
 void container_spec_strip(json_t *body, const struct engine_features *features)
 {
-	static const char *const FIELDS[ENGINE_FEATURES] = {
-		[ENGINE_INIT] = "Init",
-		[ENGINE_CPUSET] = "CpusetCpus",
-		[ENGINE_CPU_QUOTA] = "NanoCpus",
-		[ENGINE_HOST_GATEWAY] = "ExtraHosts",
-		[ENGINE_LOG_OPTIONS] = "LogConfig",
-	};
 	json_t *host = json_object_get(body, "HostConfig");
 	for (size_t i = 0; i < ENGINE_FEATURES; i++) {
 		if (features->lacks[i])
-			(void)json_object_del(host, FIELDS[i]);
+			(void)json_object_del(host, FEATURE_FIELDS[i]);
 	}
+}
+
+bool container_spec_asks_for(const json_t *body, enum engine_feature feature)
+{
+	return json_object_get(json_object_get(body, "HostConfig"), FEATURE_FIELDS[feature]) != NULL;
 }

@@ -1,4 +1,5 @@
-/* The body of a create call: a worker's description and what the machine's owner allows, as the Engine API wants them. */
+/* The body of a create call: a worker's description and what the machine's owner allows, as the Engine API wants
+ * them. */
 #pragma once
 
 #include "base/err.h"
@@ -7,9 +8,13 @@
 
 #include <jansson.h>
 
-/* A new reference, or NULL with err set: ERR_NOMEM, or ERR_INVALID for a text that is not UTF-8 or an impossible value. */
+/* A new reference, or NULL with err set: ERR_NOMEM, or ERR_INVALID for a text that is not UTF-8 or an impossible
+ * value. */
 json_t *container_spec_body(const struct worker_spec *spec, const char *image, const struct runtime_options *options,
 			    struct err *err);
 
 /* Takes out what the engine lacks. */
 void container_spec_strip(json_t *body, const struct engine_features *features);
+
+/* Whether the body still asks for the feature. */
+bool container_spec_asks_for(const json_t *body, enum engine_feature feature);

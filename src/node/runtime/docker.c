@@ -7,8 +7,8 @@
  *     │  └────────────────> RESTING <──────────────── any of these failed, the event stream ended ──────┘
  *     └───after a while────────┘
  *
- * The event stream is the sign of life: it lasts as long as the engine does, and its end is the loss. What it carries (the
- * kernel killed something for its memory) is handed to the workers. */
+ * The event stream is the sign of life: it lasts as long as the engine does, and its end is the loss. What it carries
+ * (the kernel killed something for its memory) is handed to the workers. */
 #include "node/runtime/docker.h"
 
 #include "base/backoff.h"
@@ -117,7 +117,8 @@ static void on_orphans_removed(void *context, unsigned removed, const struct err
 		return;
 	}
 	if (removed)
-		log_info("runtime", "removed %u container%s that an earlier run had left", removed, removed == 1 ? "" : "s");
+		log_info("runtime", "removed %u container%s that an earlier run had left", removed,
+			 removed == 1 ? "" : "s");
 	become_ready(runtime);
 }
 
@@ -166,10 +167,12 @@ static void on_watch_over(void *context, const struct engine_answer *answer)
 	struct runtime *runtime = context;
 	struct err err;
 	runtime->watch = NULL;
-	if (answer->err)
-		err = *answer->err;
+	if (answer->status)
+		(void)err_set(&err, ERR_PROTOCOL, "%s: the engine does not tell its events: %s", runtime->socket_path,
+			      answer->err ? answer->err->text : "it ended their stream");
 	else
-		(void)err_set(&err, ERR_UNREACHABLE, "%s: the engine closed the connection: it stops or restarts",
+		(void)err_set(&err, ERR_UNREACHABLE,
+			      "%s: the engine closed the connection: it stopped or restarts (systemctl status docker)",
 			      runtime->socket_path);
 	lose(runtime, &err);
 }

@@ -30,9 +30,11 @@ struct engine_request {
 	size_t max_body;           /* 0: 1 MiB */
 
 	void *context;
-	void (*on_headers)(void *context, int status);                      /* or NULL */
-	void (*on_data)(void *context, const char *bytes, size_t len);      /* of a 2xx answer, instead of `json`; or NULL */
-	void (*on_answer)(void *context, const struct engine_answer *answer); /* once, unless cancelled; the call is gone */
+	void (*on_headers)(void *context, int status); /* or NULL */
+	/* A part of a 2xx answer's body, in the place of `json`; or NULL. */
+	void (*on_data)(void *context, const char *bytes, size_t len);
+	/* Once, unless the call is cancelled. The call is gone. */
+	void (*on_answer)(void *context, const struct engine_answer *answer);
 };
 
 /* NULL only without memory. */

@@ -25,7 +25,7 @@ static const struct {
 	 "time to stop is over (install the package catatonit)"},
 	{ENGINE_CPUSET,
 	 {"controller", "`cpuset` is not available"},
-	 "the engine cannot pin containers to CPUs (the cpuset controller is not delegated to it): affinity is set instead"},
+	 "the engine cannot pin containers to CPUs (its cpuset controller is not delegated): affinity is set instead"},
 	{ENGINE_CPU_QUOTA,
 	 {"controller", "`cpu` is not available"},
 	 "the engine cannot limit CPU time (the cpu controller is not delegated to it): workers go without that limit"},
@@ -57,15 +57,13 @@ const char *engine_features_read(struct engine_features *features, const json_t 
 		       : NULL;
 }
 
-bool engine_features_learn(struct engine_features *features, const char *refusal, const char **warning)
+enum engine_feature engine_features_missing(const char *refusal, const char **warning)
 {
 	for (size_t i = 0; i < sizeof(REFUSALS) / sizeof(REFUSALS[0]); i++) {
-		if (features->lacks[REFUSALS[i].feature] || !strstr(refusal, REFUSALS[i].fragments[0]) ||
-		    !strstr(refusal, REFUSALS[i].fragments[1]))
-			continue;
-		features->lacks[REFUSALS[i].feature] = true;
-		*warning = REFUSALS[i].warning;
-		return true;
+		if (strstr(refusal, REFUSALS[i].fragments[0]) && strstr(refusal, REFUSALS[i].fragments[1])) {
+			*warning = REFUSALS[i].warning;
+			return REFUSALS[i].feature;
+		}
 	}
-	return false;
+	return ENGINE_FEATURES;
 }

@@ -1,5 +1,5 @@
-/* What an engine turned out to lack: features that workers can do without, each learnt once, from the engine's own words
- * or from its refusal. */
+/* What an engine turned out to lack: features that workers can do without, each learnt once, from the engine's own
+ * words or from its refusal. */
 #pragma once
 
 #include <jansson.h>
@@ -22,6 +22,6 @@ struct engine_features {
  * warning for the log, or NULL. */
 const char *engine_features_read(struct engine_features *features, const json_t *info, bool podman);
 
-/* A refused create or start: true if the refusal means a feature that was not known to lack, and is from now on. Then
- * *warning says what workers miss. */
-bool engine_features_learn(struct engine_features *features, const char *refusal, const char **warning);
+/* The feature whose lack a refused create or start means, and what workers then miss; ENGINE_FEATURES where the refusal
+ * means something else. */
+enum engine_feature engine_features_missing(const char *refusal, const char **warning);

@@ -1,5 +1,5 @@
-/* Owns what all workers and images of one engine share. Called by the runtime, which fills it, and by workers and images,
- * which read it. Never calls the engine itself. */
+/* Owns what all workers and images of one engine share. Called by the runtime, which fills it, and by workers and
+ * images, which read it. Never calls the engine itself. */
 #include "node/runtime/engine_host.h"
 
 #include "base/cleanup.h"

@@ -35,6 +35,6 @@ void engine_host_warn(struct engine_host *host, const char *format, ...) __attri
 /* Whether labels, as the engine tells them, are those of a container of ours. */
 bool engine_host_owns(const struct engine_host *host, const json_t *labels);
 
-/* The filter that selects our containers: {"label": ["name=value", …]}, for a list or, with the name of an event, for the
- * event stream. free() it; NULL only without memory. */
+/* The filter that selects our containers: {"label": ["name=value", …]}, for a list or, with the name of an event, for
+ * the event stream. free() it; NULL only without memory. */
 char *engine_host_filter(const struct engine_host *host, const char *event);

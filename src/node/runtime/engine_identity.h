@@ -13,6 +13,6 @@ struct engine_identity {
 	bool podman;
 };
 
-/* From the answer to GET /version. ERR_PROTOCOL where it is not a container engine, runs other than Linux containers, or
- * knows no API version that we know. */
+/* From the answer to GET /version. ERR_PROTOCOL where it is not a container engine, runs other than Linux containers,
+ * or knows no API version that we know. */
 int engine_identity_read(struct engine_identity *identity, const json_t *answer, struct err *err) MUST_CHECK;

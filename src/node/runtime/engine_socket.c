@@ -169,6 +169,8 @@ static int explain_absent(const struct engine_sockets *sockets, struct err *err)
 int engine_sockets_explain(const struct engine_sockets *sockets, struct err *err)
 {
 	const struct engine_socket *item = first_with(sockets, ERR_PROTOCOL);
+	if (item && strncmp(item->reason, item->path, strlen(item->path)) == 0)
+		return err_set(err, ERR_PROTOCOL, "%s", item->reason); /* it names the place itself */
 	if (item)
 		return err_set(err, ERR_PROTOCOL, "%s: %s", item->path, item->reason);
 	item = first_with(sockets, ERR_DENIED);

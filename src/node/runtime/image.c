@@ -1,10 +1,10 @@
 /* Owns the way from an image's name to an image on this machine that fits it. Called through the operations table, once
  * per task and node. Never believes a pull: what counts is that the engine shows the image afterwards.
  *
- *   QUEUED ──> LOOKING ──here──> does it fit? ──────────────────> OVER
- *                 │  ^                                              ^
- *           absent│  └──the stream ended without an error──┐        │
- *                 └────────────────────────────────────> PULLING ──┘ an error, or silence for too long
+ *   QUEUED ──> LOOKING ──it is here and fits, or cannot be asked for──> OVER
+ *                 │  ^                                                    ^
+ *      absent, or │  └──the stream ended without an error──┐              │
+ *     does not fit└────────────────────────────────────> PULLING ─────────┘ an error, or silence for too long
  *
  * What can go wrong: the registry is unreachable, refuses, or does not know the tag (a status, or "error" in a stream
  * with status 200: both are read); the connection to it hangs (no message for PULL_SILENCE_MS); the image is made for
@@ -49,6 +49,7 @@ struct image_call {
 	int told_percent;
 	bool garbled; /* the stream cannot be read any further */
 	bool pulled;
+	struct err misfit; /* what is here is for another platform; code 0 while nothing is known of that */
 	struct image_call *prev, *next;
 };
 
@@ -83,7 +84,10 @@ static void finish(struct image_call *image, const struct err *err)
 static void fail(struct image_call *image, const struct err *err)
 {
 	struct err told = *err;
-	(void)err_wrap(&told, "image %s", image->name.full);
+	if (image->misfit.code)
+		told = image->misfit; /* why there was a pull at all */
+	else
+		(void)err_wrap(&told, "image %s", image->name.full);
 	finish(image, &told);
 }
 
@@ -211,23 +215,23 @@ static void pull(struct image_call *image)
 static void on_looked(void *context, const struct engine_answer *answer)
 {
 	struct image_call *image = context;
+	struct err err = {0};
 	image->call = NULL;
-	if (answer->status == 404 && !image->pulled) {
+	image->misfit = err;
+	if (!answer->err && image->platform[0] &&
+	    image_platform_check(image->name.full, image->platform, answer->json, &err))
+		image->misfit = err; /* the registry may have it for ours too */
+
+	if (!answer->err && !image->misfit.code) {
+		finish(image, NULL);
+	} else if (!image->pulled && (image->misfit.code || answer->status == 404)) {
 		pull(image);
-		return;
-	}
-	struct err err;
-	if (answer->status == 404) {
+	} else if (answer->status == 404) {
 		(void)err_set(&err, ERR_NOT_FOUND, "the pull ended, but the image is not there%s%s",
 			      image->progress.text[0] ? ": it stopped at " : "", image->progress.text);
 		fail(image, &err);
-	} else if (answer->err) {
-		fail(image, answer->err);
-	} else if (image->platform[0] &&
-		   image_platform_check(image->name.full, image->platform, answer->json, &err)) {
-		finish(image, &err);
 	} else {
-		finish(image, NULL);
+		fail(image, answer->err ? answer->err : &image->misfit);
 	}
 }
 

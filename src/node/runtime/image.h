@@ -5,7 +5,7 @@
 #include "node/runtime/engine_host.h"
 
 /* NULL with err set for a name that cannot be an image's. */
-struct image_call *image_prepare(struct engine_host *host, const char *image, const char *platform,
+struct image_call *image_prepare(struct engine_host *host, const char *text, const char *platform,
 				 const struct image_events *events, struct err *err);
 
 /* No callback comes any more. NULL is ignored. */

@@ -1,5 +1,5 @@
-/* Owns the form of image names (distribution's reference grammar, with letters of both cases). Called before an image is
- * pulled and before a container is made from it. Never asks an engine. */
+/* Owns the form of image names (distribution's reference grammar, with letters of both cases). Called before an image
+ * is pulled and before a container is made from it. Never asks an engine. */
 #include "node/runtime/image_name.h"
 
 #include <stdbool.h>

@@ -1,8 +1,8 @@
-/* Owns the reading of an engine's log frames and the keeping of their end. Called when a worker failed. Never keeps more
- * than twice its maximum, and never trusts a byte of what the container wrote.
+/* Owns the reading of an engine's log frames and the keeping of their end. Called when a worker failed. Never keeps
+ * more than twice its maximum, and never trusts a byte of what the container wrote.
  *
- * A frame (Engine API, "Attach to a container", stream format): one byte for the stream (0 stdin, 1 stdout, 2 stderr),
- * three zeros, the length as 32 bits big-endian, then that many bytes. */
+ * A frame (Engine API, "Attach to a container", stream format): one byte for the stream (0 stdin, 1 stdout, 2
+ * stderr), three zeros, the length as 32 bits big-endian, then that many bytes. */
 #include "node/runtime/log_tail.h"
 
 #include <string.h>

@@ -1,9 +1,9 @@
-/* Owns the adding-up of a pull's messages. Called with each line that the engine sends while it pulls. Never grows with
- * what comes, and never believes that a pull succeeded: only an inspected image says that.
+/* Owns the adding-up of a pull's messages. Called with each line that the engine sends while it pulls. Never grows
+ * with what comes, and never believes that a pull succeeded: only an inspected image says that.
  *
- * A message is {"status", "id", "progressDetail": {"current", "total"}} about a layer, {"error", "errorDetail"}, or text
- * about the whole. A layer goes "Pulling fs layer", "Waiting", "Downloading", "Download complete", "Extracting", "Pull
- * complete", or is there from the beginning: "Already exists". */
+ * A message is {"status", "id", "progressDetail": {"current", "total"}} about a layer, {"error", "errorDetail"}, or
+ * text about the whole. A layer goes "Pulling fs layer", "Waiting", "Downloading", "Download complete", "Extracting",
+ * "Pull complete", or is there from the beginning: "Already exists". */
 #include "node/runtime/pull_progress.h"
 
 #include "node/runtime/engine_error.h"
@@ -69,8 +69,8 @@ static void update_layer(struct pull_layer *layer, const char *status, const jso
 	}
 }
 
-/* Downloading counts three quarters of a byte, extracting one. A layer of unknown size weighs as much as the mean of the
- * others; while no size is known there is no percentage. */
+/* Downloading counts three quarters of a byte, extracting one. A layer of unknown size weighs as much as the mean of
+ * the others; while no size is known there is no percentage. */
 static void add_up(struct pull_progress *progress)
 {
 	double total = 0;

@@ -1,5 +1,5 @@
-/* Owns the reading of Docker's own config file. Called before each pull. Never writes that file, never runs a credential
- * helper, and never lets a credential into a message.
+/* Owns the reading of Docker's own config file. Called before each pull. Never writes that file, never runs a
+ * credential helper, and never lets a credential into a message.
  *
  * The file: {"auths": {"<server>": {"auth": base64("user:password"), "identitytoken": …}}, "credsStore": "<helper>",
  * "credHelpers": {"<registry>": "<helper>"}}. With a helper the entry under "auths" is there, but empty. */

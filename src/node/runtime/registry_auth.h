@@ -1,4 +1,5 @@
-/* Credentials for a registry, from the file in which `docker login` keeps them, as the Engine wants them in a header. */
+/* Credentials for a registry, from the file in which `docker login` keeps them, as the Engine wants them in a header.
+ */
 #pragma once
 
 #include "base/err.h"

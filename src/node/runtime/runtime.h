@@ -34,8 +34,9 @@ struct worker_spec {
 struct worker_exit {
 	int status;           /* 0 … 255; 128 + n for signal n; -1 unknown */
 	bool out_of_memory;   /* the engine says that the kernel killed it, or a part of it, for its memory limit */
-	const char *log_tail; /* the last lines that it wrote, "" when it ended with 0; at most RUNTIME_LOG_TAIL_MAX bytes,
-				 always printable UTF-8; lives as long as the callback runs */
+	/* The last lines that it wrote, "" when it ended with 0. At most RUNTIME_LOG_TAIL_MAX bytes, always printable UTF-8;
+	 * lives as long as the callback runs. */
+	const char *log_tail;
 };
 
 enum { RUNTIME_LOG_TAIL_MAX = 8192 };
@@ -90,8 +91,8 @@ struct runtime_ops {
 	 * calls on the loop. Allowed in every callback. */
 	void (*close)(struct runtime *runtime);
 
-	/* Makes sure that the image is on this machine and fits the platform, pulling it if need be. A name without a tag
-	 * means ":latest". The call is gone when on_done returns. ERR_UNREACHABLE while the engine is away. */
+	/* Makes sure that the image is on this machine and fits the platform, pulling it if need be. A name without a
+	 * tag means ":latest". The call is gone when on_done returns. ERR_UNREACHABLE while the engine is away. */
 	struct image_call *(*prepare_image)(struct runtime *runtime, const char *image, const char *platform,
 					    const struct image_events *events, struct err *err);
 	/* No callback comes any more. NULL is ignored. */
@@ -99,10 +100,10 @@ struct runtime_ops {
 
 	struct worker *(*start)(struct runtime *runtime, const struct worker_spec *spec,
 				const struct worker_events *events, struct err *err);
-	/* Before on_started it is remembered: the worker then is never started (on_started tells ERR_CANCELLED), or ended
-	 * at once. While the engine is away it is remembered too. A worker that has ended ignores it. */
+	/* Before on_started it is remembered: the worker then is never started (on_started tells ERR_CANCELLED), or
+	 * ended at once. While the engine is away it is remembered too. A worker that has ended ignores it. */
 	void (*signal)(struct worker *worker, enum worker_signal signal);
-	/* Whatever state it is in: ends and removes it. From now on only on_removed is called. Where the engine is away,
-	 * it waits a few seconds for it. */
+	/* Whatever state it is in: ends and removes it. From now on only on_removed is called. Where the engine is
+	 * away, it waits a few seconds for it. */
 	void (*remove)(struct worker *worker);
 };
