@@ -1,0 +1,112 @@
+"""A node of a test's own, and the image that its containers are made from."""
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from processes import TOKEN, Daemon, toml_text, wait_until
+
+HERE = pathlib.Path(__file__).resolve().parent
+IMAGE = "idm-test/worker:1"
+
+
+class Node:
+    """gridnode with a configuration of its own; may be started again and again."""
+
+    def __init__(self, program, directory, **config):
+        self.program = program
+        self.directory = directory
+        self.config_path = directory / "gridnode.toml"
+        self.log_path = directory / "gridnode.log"
+        self.config = config
+        self.daemon = None
+
+    def write_config(self, **config):
+        self.config.update(config)
+        self.config_path.write_text("# this machine's node\n" + toml_text(self.config) + "# the end\n")
+        self.config_path.chmod(0o600)
+
+    def start(self, environment=None, arguments=(), **config):
+        if config or not self.config_path.exists():
+            self.write_config(**config)
+        self.daemon = Daemon(self.program, ["-c", self.config_path, *arguments], self.log_path, environment)
+        return self
+
+    @property
+    def id(self):
+        match = re.search(r'^node_id = "(.*)"$', self.config_path.read_text(), re.MULTILINE)
+        return match and match.group(1)
+
+    def wait_for_id(self):
+        return wait_until(lambda: self.id, 15, "the node's registration")
+
+    def stop(self, **how):
+        self.daemon.stop(**how)
+
+    def kill(self):
+        self.daemon.kill()
+
+
+@pytest.fixture(scope="session")
+def worker_program(session_dir):
+    program = session_dir / "worker"
+    subprocess.run(["gcc", "-O1", "-static", "-w", "-o", program, HERE / "worker.c", "-lhiredis"], check=True,
+                   timeout=120)
+    return program
+
+
+@pytest.fixture(scope="session")
+def worker_image(engine, worker_program):
+    return engine.import_image(IMAGE, {"worker": worker_program}, ['ENTRYPOINT ["/worker"]'])
+
+
+@pytest.fixture
+def make_node(gridnode, directory, engine):
+    """Makes nodes (not started yet). Whatever still runs at the end must end in order, and leave no container."""
+    nodes = []
+
+    def make(hub, **config):
+        path = directory / f"node-{len(nodes)}"
+        path.mkdir()
+        settings = {"server_url": hub.url if hub else "http://127.0.0.1:1", "token": TOKEN,
+                    "docker_host": engine.url, "parallelism": 2, "stop_timeout": 5, "heartbeat_interval": 1,
+                    "log_level": "debug", **config}
+        nodes.append(Node(gridnode, path, **settings))
+        return nodes[-1]
+    yield make
+    for node in nodes:
+        if node.daemon and node.daemon.running():
+            node.stop()
+        if node.id:
+            left = engine.containers(node=node.id)
+            for container in left:
+                engine.call("DELETE", f"/containers/{container['Id']}?force=1&v=1")
+            assert not left, "containers were left behind"
+
+
+@pytest.fixture
+def node(make_node, hub):
+    """A node of two slots, registered."""
+    started = make_node(hub).start()
+    started.wait_for_id()
+    return started
+
+
+def add_task(hub, redis_server, name, command=None, image=IMAGE, **fields):
+    """A task on the test's Redis, its queues named after it."""
+    if command:
+        fields["command"] = ["/worker", *map(str, command)]
+    return hub.add(name, image=image, input_redis=redis_server.url("host.docker.internal"),
+                   input_queue=f"{name}:in", output_queue=f"{name}:out", **fields)
+
+
+def wait_for_containers(engine, node, count=2, task=None):
+    """{instance: pid} as soon as that many run."""
+    labels = {"node": node.id, **({"task": task} if task else {})}
+
+    def look():
+        pids = engine.running_pids(**labels)
+        return pids if len(pids) == count else None
+    return wait_until(look, 30, f"{count} containers of {task or 'any task'}", pause=0.05) if count else \
+        wait_until(lambda: not engine.containers(**labels), 30, "the containers' end")

@@ -1,0 +1,183 @@
+/* Protects users' passwords and the hub: URLs that are none are refused, and no form of a URL shows its password. */
+#include "base/url.h"
+
+#include "fault.h"
+#include "support.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void test_url_check_redis_takes_what_users_write(void **state)
+{
+	(void)state;
+	static const char *const GOOD[] = {
+		"redis://localhost",
+		"redis://localhost:6379",
+		"redis://localhost:6379/",
+		"redis://localhost:6379/0",
+		"redis://localhost:6379/15",
+		"rediss://redis.example.org:6380/2",
+		"redis://:password@redis-host:6379",
+		"redis://user:password@redis-host:6379/1",
+		"redis://:p%40ss%3Aword%2F@host",
+		"redis://[::1]:6379/0",
+		"redis://192.168.1.100",
+		"redis://host.docker.internal:6379",
+	};
+	for (size_t i = 0; i < sizeof(GOOD) / sizeof(GOOD[0]); i++) {
+		struct err err = {0};
+		if (url_check_redis(GOOD[i], &err))
+			fail_msg("%s: %s", GOOD[i], err.text);
+	}
+}
+
+static void test_url_check_redis_refuses_the_rest_without_quoting_it(void **state)
+{
+	(void)state;
+	static const char *const BAD[] = {
+		"",
+		"redis",
+		"redis:",
+		"redis://",
+		"localhost:6379",
+		"://localhost",
+		"http://:hunter2@localhost",
+		"file:/etc/hunter2",
+		"redis://:hunter2@",
+		"redis://:hunter2@:6379",
+		"redis://:hunter2@host:0",
+		"redis://:hunter2@host:65536",
+		"redis://:hunter2@host:99999999999",
+		"redis://:hunter2@host:port",
+		"redis://:hunter2@host:-1",
+		"redis://:hunter2@host/queue",
+		"redis://:hunter2@host/0/1",
+		"redis://:hunter2@host/123456",
+		"redis://:hunter2@host/-1",
+		"redis://:hunter2@host/0#fragment",
+		"redis://:hunter2 @host",
+		"redis://:hunter2@ho\tst",
+		"redis://:hunter2@host\n",
+		"redis://:hunter2@host\x7f",
+		"redis://:hunter2@evil@host",
+		"redis://:hunter2/x@host",
+		/* libcurl forgives one slash, and three. */
+		"redis:/:hunter2@host/0",
+		"redis:///:hunter2@host/0",
+		"redis:////:hunter2@host/0",
+		"redis:\\\\:hunter2@host",
+		"redis:/:hunter2@host/?x=://y",
+	};
+	for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
+		struct err err = {0};
+		if (!url_check_redis(BAD[i], &err))
+			fail_msg("%s was taken", BAD[i]);
+		assert_int_equal(err.code, ERR_INVALID);
+		assert_lacks(err.text, "hunter2");
+	}
+	char *longest = malloc(4001);
+	assert_non_null(longest);
+	(void)strcpy(longest, "redis://host/");
+	memset(longest + 13, '0', 4000 - 13);
+	longest[4000] = '\0';
+	assert_int_equal(url_check_redis(longest, NULL), ERR_INVALID);
+	free(longest);
+}
+
+static void test_url_check_http_takes_hubs(void **state)
+{
+	(void)state;
+	static const char *const GOOD[] = {"http://192.168.1.100:8080", "https://hub.example.org",
+					   "http://hub.example.org:8080/", "https://example.org/grid", "http://[::1]:8080"};
+	for (size_t i = 0; i < sizeof(GOOD) / sizeof(GOOD[0]); i++) {
+		struct err err = {0};
+		if (url_check_http(GOOD[i], &err))
+			fail_msg("%s: %s", GOOD[i], err.text);
+	}
+	static const char *const BAD[] = {"",
+					  "hub:8080",
+					  "hub.example.org",
+					  "ftp://hub",
+					  "redis://hub",
+					  "http://",
+					  "http:///hub",
+					  "http:/hub",
+					  "http://user:hunter2@hub",
+					  "http://hunter2@hub",
+					  "http://hub/?token=hunter2",
+					  "http://hub#hunter2",
+					  "http://hub:70000",
+					  "http://hub:0",
+					  "http://my hub"};
+	for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
+		struct err err = {0};
+		if (!url_check_http(BAD[i], &err))
+			fail_msg("%s was taken", BAD[i]);
+		assert_lacks(err.text, "hunter2");
+	}
+}
+
+static void assert_masked(const char *url, const char *expected)
+{
+	char *masked = url_masked(url);
+	assert_non_null(masked);
+	assert_string_equal(masked, expected);
+	free(masked);
+}
+
+static void test_url_masked_hides_passwords_and_nothing_else(void **state)
+{
+	(void)state;
+	assert_masked("redis://host:6379/0", "redis://host:6379/0");
+	assert_masked("redis://host", "redis://host");
+	assert_masked("REDIS://Host/1", "REDIS://Host/1");
+	assert_masked("redis://:hunter2@host:6379", "redis://:***@host:6379");
+	assert_masked("redis://user:hunter2@host:6379/1", "redis://user:***@host:6379/1");
+	assert_masked("redis://hunter2@host", "redis://***@host");
+	assert_masked("redis://user:@host", "redis://user:***@host");
+	assert_masked("redis://:hunter2:hunter2@host/0", "redis://:***@host/0");
+	assert_masked("redis://:hunter2@[::1]:6379/0", "redis://:***@[::1]:6379/0");
+	assert_masked("redis://host/0?password=hunter2", "redis://host/0");
+	assert_masked("redis://:%68unter2@host", "redis://:***@host");
+}
+
+static void test_url_masked_hides_all_of_what_does_not_parse(void **state)
+{
+	(void)state;
+	assert_masked("", "***");
+	assert_masked("hunter2", "***");
+	assert_masked("redis:/:hunter2@host/0", "***");
+	assert_masked("redis:///:hunter2@host/0", "***");
+	assert_masked("redis://:hunter2/x@host", "***");
+	assert_masked("redis://:hunter2@evil@host", "***");
+	assert_masked("file:/hunter2", "***");
+	assert_masked("redis://:hunter2@host\n", "***");
+}
+
+static void test_url_masked_without_memory_is_null_or_right(void **state)
+{
+	(void)state;
+	unsigned n = 0;
+	bool reached;
+	do {
+		fault_arm(++n);
+		char *masked = url_masked("redis://:hunter2@host");
+		reached = fault_disarm();
+		assert_true(masked || reached);
+		assert_lacks(masked, "hunter2");
+		free(masked);
+	} while (reached);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_url_check_redis_takes_what_users_write),
+		cmocka_unit_test(test_url_check_redis_refuses_the_rest_without_quoting_it),
+		cmocka_unit_test(test_url_check_http_takes_hubs),
+		cmocka_unit_test(test_url_masked_hides_passwords_and_nothing_else),
+		cmocka_unit_test(test_url_masked_hides_all_of_what_does_not_parse),
+		cmocka_unit_test(test_url_masked_without_memory_is_null_or_right),
+	};
+	return cmocka_run_group_tests_name("url", tests, NULL, NULL);
+}
