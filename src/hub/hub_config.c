@@ -2,7 +2,7 @@
  * key come from this table. */
 #include "hub/hub_config.h"
 
-#include "base/log.h"
+#include "base/config_checks.h"
 #include "net/listen.h"
 
 #include <stddef.h>
@@ -17,18 +17,7 @@ static int check_token(const char *token, struct err *err)
 {
 	if (strlen(token) < TOKEN_MIN_BYTES)
 		return err_set(err, ERR_INVALID, "must have at least %d characters", TOKEN_MIN_BYTES);
-	for (const unsigned char *c = (const unsigned char *)token; *c; c++) {
-		if (*c <= 0x20 || *c >= 0x7f)
-			return err_set(err, ERR_INVALID, "must be printable ASCII without spaces");
-	}
-	return 0;
-}
-
-static int check_log_level(const char *name, struct err *err)
-{
-	enum log_level level;
-	return log_level_parse(name, &level) ? 0
-					     : err_set(err, ERR_INVALID, "must be error, warn, info or debug");
+	return config_check_token(token, err);
 }
 
 #define FIELD(name) offsetof(struct hub_config, name)
@@ -57,7 +46,7 @@ static const struct config_key KEYS[] = {
 	 .min = 1, .max = 3600, .unit = "seconds",
 	 .help = "A connection that has not sent a whole request after so long is closed."},
 	{.name = "log_level", .type = CONFIG_STRING, .offset = FIELD(log_level), .fallback = "\"info\"",
-	 .check = check_log_level, .help = "error, warn, info or debug."},
+	 .check = config_check_log_level, .help = "error, warn, info or debug."},
 };
 
 const struct config_table HUB_CONFIG_TABLE = {

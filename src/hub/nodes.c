@@ -79,6 +79,8 @@ static void on_loaded(void *context, struct node *node)
 	int64_t age = nodes->loaded_wall_ms - node->seen_wall_ms;
 	if (age < 0)
 		age = 0; /* the clock was set back meanwhile */
+	if (age > nodes->options.offline_after_ms)
+		age = nodes->options.offline_after_ms; /* the hub was away and heard nobody: nobody is forgotten for that */
 	node->seen_ms = nodes->loaded_ms - age;
 	add(nodes, node, age < nodes->options.offline_after_ms);
 }
@@ -155,13 +157,17 @@ struct node *nodes_find(const struct nodes *nodes, const char *id)
 	return node;
 }
 
-const struct node *nodes_next(const struct nodes *nodes, uint64_t after)
+const struct node *nodes_next(const struct nodes *nodes, struct node_cursor *cursor)
 {
-	for (const struct node *node = nodes->by_id; node; node = node->hh.next) {
-		if (node->order > after)
-			return node;
+	const struct node *last = cursor->order ? nodes_find(nodes, cursor->id) : NULL;
+	const struct node *next = last ? last->hh.next : nodes->by_id;
+	while (next && next->order <= cursor->order)
+		next = next->hh.next; /* only where the last one is gone */
+	if (next) {
+		cursor->order = next->order;
+		memcpy(cursor->id, next->id, sizeof(cursor->id));
 	}
-	return NULL;
+	return next;
 }
 
 size_t nodes_count(const struct nodes *nodes)

@@ -31,9 +31,13 @@ void nodes_free(struct nodes *nodes);
 /* NULL if unknown. */
 struct node *nodes_find(const struct nodes *nodes, const char *id);
 
-/* In the order of their first registration; the successor of a node that is gone is found by its order number, so a
- * listing can be taken up after a pause. `after` = 0 begins. NULL at the end. */
-const struct node *nodes_next(const struct nodes *nodes, uint64_t after);
+/* In the order of their first registration; a listing can be taken up after a pause, also when the node that it stood at is
+ * gone. A cursor of zeros begins. NULL at the end. */
+struct node_cursor {
+	uint64_t order;
+	char id[LIMIT_NODE_ID + 1];
+};
+const struct node *nodes_next(const struct nodes *nodes, struct node_cursor *cursor);
 
 size_t nodes_count(const struct nodes *nodes);
 

@@ -1,6 +1,7 @@
 /* Owns one task's data and how people see it. Called by the queue, the store and the API; never decides what runs. */
 #include "hub/task.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/json.h"
 
@@ -18,6 +19,7 @@ void task_free(struct task *task)
 	if (!task)
 		return;
 	task_spec_done(&task->spec);
+	free(task->details);
 	free(task);
 }
 
@@ -44,7 +46,7 @@ static int set_time(json_t *object, const char *field, int64_t wall_ms)
 	return json_set_text(object, field, wall_ms ? text : NULL);
 }
 
-json_t *task_to_json(const struct task *task)
+static json_t *to_json(const struct task *task)
 {
 	json_t *object = task_spec_to_json(&task->spec, true);
 	if (!object)
@@ -56,4 +58,11 @@ json_t *task_to_json(const struct task *task)
 		return NULL;
 	}
 	return object;
+}
+
+void task_refresh_details(struct task *task)
+{
+	AUTO_JSON json_t *object = to_json(task);
+	free(task->details);
+	task->details = object ? json_dumps(object, JSON_COMPACT) : NULL;
 }

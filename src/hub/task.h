@@ -16,6 +16,7 @@ struct task {
 	int64_t created_ms;    /* wall clock */
 	int64_t started_ms;    /* 0 while pending */
 	int64_t completed_ms;  /* 0 until completed */
+	char *details;         /* what the API shows, as JSON text: formed once per change, since listings are long */
 	struct task *prev, *next;
 };
 
@@ -25,5 +26,5 @@ void task_free(struct task *task);
 const char *task_status_name(enum task_status status);
 bool task_status_parse(const char *name, enum task_status *status);
 
-/* The details that the API shows, passwords masked. A new reference; NULL without memory. */
-json_t *task_to_json(const struct task *task);
+/* Forms task->details anew, passwords masked, after the task has changed. Without memory it is NULL. */
+void task_refresh_details(struct task *task);

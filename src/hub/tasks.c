@@ -13,7 +13,10 @@
 #include <string.h>
 #include <utlist.h>
 
-enum { PENDING_MAX = 10000 };
+enum {
+	PENDING_MAX = 10000,
+	PENDING_BYTES_MAX = 64 * 1024 * 1024, /* of all waiting tasks' details: what a listing has to carry */
+};
 
 static const char VERSION_NAME[] = "task_version";
 
@@ -23,6 +26,7 @@ struct tasks {
 	struct task *pending;
 	struct task *completed;
 	size_t pending_count;
+	size_t pending_bytes;
 	size_t completed_count;
 	size_t keep_completed;
 	int64_t version;
@@ -34,8 +38,14 @@ struct tasks {
 
 /* ---- lists ---- */
 
+static size_t size_of(const struct task *task)
+{
+	return task->details ? strlen(task->details) : 0;
+}
+
 static void list(struct tasks *tasks, struct task *task)
 {
+	task_refresh_details(task);
 	switch (task->status) {
 	case TASK_RUNNING:
 		assert(!tasks->running);
@@ -45,6 +55,7 @@ static void list(struct tasks *tasks, struct task *task)
 	case TASK_PENDING:
 		DL_APPEND(tasks->pending, task);
 		tasks->pending_count++;
+		tasks->pending_bytes += size_of(task);
 		break;
 	case TASK_COMPLETED:
 		DL_APPEND(tasks->completed, task);
@@ -62,6 +73,7 @@ static void unlist(struct tasks *tasks, struct task *task)
 	case TASK_PENDING:
 		DL_DELETE(tasks->pending, task);
 		tasks->pending_count--;
+		tasks->pending_bytes -= size_of(task);
 		break;
 	case TASK_COMPLETED:
 		DL_DELETE(tasks->completed, task);
@@ -299,6 +311,8 @@ int tasks_add(struct tasks *tasks, struct task_spec *spec, int64_t now_wall_ms, 
 			       same->status == TASK_RUNNING ? "running" : "waiting");
 	if (tasks->pending_count >= PENDING_MAX)
 		return err_set(err, ERR_TOO_BIG, "%d tasks are waiting already", PENDING_MAX);
+	if (tasks->pending_bytes >= PENDING_BYTES_MAX)
+		return err_set(err, ERR_TOO_BIG, "the waiting tasks take %zu bytes already", tasks->pending_bytes);
 
 	struct task *task = calloc(1, sizeof(*task));
 	if (!task)

@@ -83,7 +83,7 @@ static void drive(struct http_client *client, curl_socket_t fd, int what)
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct watch *watch = poll->data;
-	int what = status < 0 ? CURL_CSELECT_ERR : 0;
+	int what = status < 0 ? CURL_CSELECT_IN | CURL_CSELECT_OUT : 0; /* curl then reads the real error */
 	if (events & UV_READABLE)
 		what |= CURL_CSELECT_IN;
 	if (events & UV_WRITABLE)
@@ -192,8 +192,9 @@ static size_t on_curl_body(char *bytes, size_t size, size_t count, void *context
 		call->on_data(call->context, bytes, len);
 		return call->doomed ? 0 : len;
 	}
-	if (buf_add(&call->body, bytes, len)) {
-		call->too_big = true;
+	int rc = buf_add(&call->body, bytes, len);
+	if (rc) {
+		call->too_big = rc == ERR_TOO_BIG;
 		return 0;
 	}
 	return len;
@@ -218,7 +219,7 @@ static int error_code_of(const struct http_call *call, CURLcode code)
 	case CURLE_SSL_CONNECT_ERROR:
 		return ERR_DENIED;
 	case CURLE_WRITE_ERROR:
-		return call->too_big ? ERR_TOO_BIG : ERR_IO;
+		return call->too_big ? ERR_TOO_BIG : ERR_NOMEM;
 	case CURLE_OUT_OF_MEMORY:
 		return ERR_NOMEM;
 	default:

@@ -151,10 +151,13 @@ static struct MHD_Response *make_produced(const struct http_response *given)
 	return response;
 }
 
-static struct MHD_Response *make_response(const struct http_response *given)
+static struct MHD_Response *make_response(const struct http_response *given, bool head)
 {
 	struct MHD_Response *response = NULL;
-	if (given->produce) {
+	if (given->produce && head) { /* MHD would end a chunked body that HEAD does not have */
+		given->produce_done(given->produce_context);
+		response = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+	} else if (given->produce) {
 		response = make_produced(given);
 	} else if (given->body) {
 		response = MHD_create_response_from_buffer(given->body_len, given->body, MHD_RESPMEM_MUST_FREE);
@@ -181,7 +184,7 @@ static void mhd_respond(struct http_request *request, const struct http_response
 	struct exchange *exchange = (struct exchange *)request;
 	assert(!exchange->response);
 	exchange->status = given->status;
-	exchange->response = make_response(given);
+	exchange->response = make_response(given, strcmp(request->method, MHD_HTTP_METHOD_HEAD) == 0);
 	enum exchange_state next = exchange->response ? EXCHANGE_ANSWERED : EXCHANGE_CUT;
 	if (exchange->state == EXCHANGE_HELD)
 		unhold(exchange, next);

@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <microhttpd.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -145,6 +146,18 @@ static struct http_connection *connection_of(struct MHD_Connection *mhd)
 
 /* ---- construction ---- */
 
+/* A "%00" would end the text early and name something else: such a text names nothing. */
+static size_t unescape(void *context, struct MHD_Connection *mhd, char *text)
+{
+	(void)context;
+	(void)mhd;
+	size_t len = MHD_http_unescape(text);
+	if (strlen(text) == len)
+		return len;
+	text[0] = '\0';
+	return 0;
+}
+
 static int start_daemon(struct http_server *server, struct err *err)
 {
 	int fd = listen_open(server->options.bind, err);
@@ -154,7 +167,8 @@ static int start_daemon(struct http_server *server, struct err *err)
 		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, http_exchange_on_access, &server->exchanges,
 		MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT,
-		server->options.max_connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S,
+		server->options.max_connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+		MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
 		http_exchange_on_completed, &server->exchanges,
 		MHD_OPTION_END);

@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "node/id_lock.h"
 #include "node/runtime/docker.h"
 #include "node/worker_description.h"
 #include "proto/platform.h"
@@ -118,6 +119,14 @@ static void save_id(struct agent *agent)
 		log_info(NULL, "the id is saved in %s", agent->config_path);
 }
 
+static int claim_id(struct agent *agent, struct err *err)
+{
+	if (agent->id_lock >= 0)
+		(void)close(agent->id_lock);
+	agent->id_lock = id_lock_take(agent->node_id, err);
+	return agent->id_lock < 0 ? agent->id_lock : 0;
+}
+
 static void on_registered(void *context, const char *node_id)
 {
 	struct agent *agent = context;
@@ -129,6 +138,9 @@ static void on_registered(void *context, const char *node_id)
 		return;
 	}
 	text_copy(agent->node_id, sizeof(agent->node_id), node_id);
+	struct err err = {0};
+	if (claim_id(agent, &err))
+		log_error(NULL, "%s", err.text);
 	save_id(agent);
 	step_soon(agent);
 }
@@ -259,7 +271,8 @@ static int find_identity(struct agent *agent, struct err *err)
 	text_copy(agent->hostname, sizeof(agent->hostname), agent->config->hostname);
 	if (!agent->hostname[0] && gethostname(agent->hostname, sizeof(agent->hostname) - 1))
 		(void)snprintf(agent->hostname, sizeof(agent->hostname), "unknown");
-	return cpus_of_this_process(&agent->cpus, err);
+	int rc = agent->node_id[0] ? claim_id(agent, err) : 0;
+	return rc ? rc : cpus_of_this_process(&agent->cpus, err);
 }
 
 static int make_slots(struct agent *agent, const struct platform *platform, struct err *err)
@@ -317,7 +330,7 @@ static int make_hub_client(struct agent *agent, const struct platform *platform,
 int agent_start(struct agent *agent, uv_loop_t *loop, const struct node_config *config, const char *config_path,
 		struct err *err)
 {
-	*agent = (struct agent){.loop = loop, .config = config, .config_path = config_path, .ops = &docker_runtime};
+	*agent = (struct agent){.loop = loop, .config = config, .config_path = config_path, .id_lock = -1, .ops = &docker_runtime};
 	(void)uv_timer_init(loop, &agent->step_timer);
 	(void)uv_signal_init(loop, &agent->on_sigterm);
 	(void)uv_signal_init(loop, &agent->on_sigint);
@@ -350,6 +363,8 @@ void agent_close(struct agent *agent)
 	slots_close(agent->slots);
 	http_client_close(agent->http);
 	task_config_done(&agent->task);
+	if (agent->id_lock >= 0)
+		(void)close(agent->id_lock);
 	uv_close((uv_handle_t *)&agent->step_timer, NULL);
 	uv_close((uv_handle_t *)&agent->on_sigterm, NULL);
 	uv_close((uv_handle_t *)&agent->on_sigint, NULL);

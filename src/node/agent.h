@@ -20,6 +20,7 @@ struct agent {
 	const char *config_path; /* where a new id is saved */
 	enum agent_state state;
 	char node_id[LIMIT_NODE_ID + 1]; /* "" before the first registration */
+	int id_lock;                     /* keeps node_id ours on this machine; -1 without one */
 	char run[UUID_SIZE];             /* drawn at this start */
 	char hostname[LIMIT_HOSTNAME + 1];
 	struct cpus cpus;

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { CPUS_MAX = 4096, CPUS_LIST_SIZE = 512 };
+enum { CPUS_MAX = 4096, CPUS_LIST_SIZE = CPUS_MAX * sizeof("4095") };
 
 struct cpus {
 	int ids[CPUS_MAX]; /* the kernel's numbers, ascending */

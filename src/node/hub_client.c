@@ -16,6 +16,7 @@
 #include "base/backoff.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -29,6 +30,8 @@ enum {
 	TASK_WAIT_S = 30,
 	TASK_TIMEOUT_MS = (TASK_WAIT_S + 15) * 1000,
 	SEED_POLL_MS = 5 * 1000,
+	DISPLACED_MS = 1000,    /* an answer without news that comes sooner is not the hub's own patience */
+	DISPLACED_TELL = 3,     /* how many of them in a row are told to people */
 	REPORT_SOON_MS = 200,
 	REPORT_AGAIN_MS = 1000, /* the least pause between two heartbeats */
 	LEAVE_TIMEOUT_MS = 2 * 1000,
@@ -59,9 +62,10 @@ struct hub_client {
 	struct repeated heartbeat;
 	struct repeated task;
 	int64_t version;            /* of the task that the hub told last; -1: none */
+	int64_t task_asked_ms;      /* monotonic; when the task call under way was made */
 	bool report_pending;        /* something changed while a heartbeat was under way */
 	bool stop_told;
-	char trouble[ERR_TEXT_MAX]; /* what was last said about the hub; "" while it answers */
+	enum err_code trouble;      /* what was last said about the hub; ERR_OK while it answers */
 	void (*on_left)(void *context);
 	unsigned handles;
 };
@@ -89,19 +93,19 @@ static void stop_repeating(struct repeated *repeated)
 
 /* ---- the hub's answers ---- */
 
-static void note_trouble(struct hub_client *client, const char *text)
+static void note_trouble(struct hub_client *client, const struct err *err)
 {
-	if (strcmp(client->trouble, text) == 0)
-		return;
-	text_copy(client->trouble, sizeof(client->trouble), text);
-	log_warn(NULL, "%s; trying again, containers go on", text);
+	if (client->trouble == err->code)
+		return; /* texts differ in their milliseconds alone */
+	client->trouble = err->code;
+	log_warn(NULL, "%s; trying again, containers go on", err->text);
 }
 
 static void note_answer(struct hub_client *client)
 {
-	if (client->trouble[0])
+	if (client->trouble)
 		log_info(NULL, "the hub answers again");
-	client->trouble[0] = '\0';
+	client->trouble = ERR_OK;
 }
 
 static void describe_refusal(const struct hub_client *client, const struct http_result *result, struct err *err)
@@ -141,7 +145,7 @@ static json_t *read_answer(const struct hub_client *client, const struct http_re
 
 static void repeat_after_error(struct hub_client *client, struct repeated *repeated, const struct err *err)
 {
-	note_trouble(client, err->text);
+	note_trouble(client, err);
 	repeat_in(repeated, backoff_next_ms(&repeated->backoff, random_u32()));
 }
 
@@ -299,15 +303,30 @@ void hub_client_report_soon(struct hub_client *client)
 
 /* ---- the task call ---- */
 
+/* A hub holds a call while there is no news. One that is answered at once without any was displaced by a newer call of the
+ * same node: then two agents have one id, and asking again at once would displace the other in turn, for ever. */
+static void repeat_task_call(struct hub_client *client, int64_t version)
+{
+	bool displaced = version == client->version && clock_monotonic_ms() - client->task_asked_ms < DISPLACED_MS;
+	int64_t pause_ms = displaced ? backoff_next_ms(&client->task.backoff, random_u32()) : 0;
+	if (!displaced)
+		backoff_reset(&client->task.backoff);
+	else if (client->task.backoff.attempt == DISPLACED_TELL)
+		log_warn(NULL, "another agent seems to use this node's id %s; give each agent a configuration of its own",
+			 client->node_id);
+	repeat_in(&client->task, pause_ms);
+}
+
 /* {"version", "stop_requested", "task"}. */
 static void on_held_answer(struct hub_client *client, json_t *answer)
 {
-	client->version = json_integer_value(json_object_get(answer, "version"));
+	int64_t version = json_integer_value(json_object_get(answer, "version"));
 	if (json_is_true(json_object_get(answer, "stop_requested"))) {
 		tell_stop(client); /* for good; the next call would be answered at once, and so on without a pause */
 		return;
 	}
-	repeat_in(&client->task, 0);
+	repeat_task_call(client, version);
+	client->version = version;
 	json_t *task = json_object_get(answer, "task");
 	if (client->state == HUB_SERVING && task)
 		client->options.on_task(client->options.context, task);
@@ -325,10 +344,10 @@ static void on_task_done(void *context, const struct http_result *result)
 		repeat_after_error(client, &client->task, &err);
 	} else {
 		note_answer(client);
-		backoff_reset(&client->task.backoff);
 		if (json_is_integer(json_object_get(answer, "version"))) {
 			on_held_answer(client, answer);
 		} else {
+			backoff_reset(&client->task.backoff);
 			repeat_in(&client->task, SEED_POLL_MS);
 			client->options.on_task(client->options.context, answer);
 		}
@@ -342,6 +361,7 @@ static void start_task_call(struct hub_client *client)
 			   client->node_id, TASK_WAIT_S);
 	if (client->version >= 0)
 		(void)snprintf(path + len, sizeof(path) - (size_t)len, "&version=%lld", (long long)client->version);
+	client->task_asked_ms = clock_monotonic_ms();
 	start_or_back_off(&client->task, call(client, "GET", path, NULL, TASK_TIMEOUT_MS, on_task_done));
 }
 
@@ -363,7 +383,7 @@ static void on_nothing_to_say(struct hub_client *client)
 
 void hub_client_leave(struct hub_client *client, void (*on_left)(void *context))
 {
-	bool known = client->state == HUB_SERVING && !client->trouble[0];
+	bool known = client->state == HUB_SERVING && !client->trouble;
 	stop_repeating(&client->registration);
 	stop_repeating(&client->heartbeat);
 	stop_repeating(&client->task);

@@ -2,7 +2,7 @@
  * key come from this table. */
 #include "node/node_config.h"
 
-#include "base/log.h"
+#include "base/config_checks.h"
 #include "base/url.h"
 #include "proto/limits.h"
 
@@ -24,19 +24,11 @@ static int check_node_id(const char *id, struct err *err)
 					      LIMIT_NODE_ID);
 }
 
-static int check_token(const char *token, struct err *err)
+static int check_docker_host(const char *host, struct err *err)
 {
-	for (const unsigned char *c = (const unsigned char *)token; *c; c++) {
-		if (*c <= 0x20 || *c >= 0x7f)
-			return err_set(err, ERR_INVALID, "must be printable ASCII without spaces");
-	}
-	return 0;
-}
-
-static int check_log_level(const char *name, struct err *err)
-{
-	enum log_level level;
-	return log_level_parse(name, &level) ? 0 : err_set(err, ERR_INVALID, "must be error, warn, info or debug");
+	if (host[0] == '/' || strncmp(host, "unix:///", strlen("unix:///")) == 0)
+		return 0;
+	return err_set(err, ERR_INVALID, "must be a Unix socket, as unix:///var/run/docker.sock");
 }
 
 static int check_hostname(const char *name, struct err *err)
@@ -51,7 +43,7 @@ static const struct config_key KEYS[] = {
 	{.name = "server_url", .type = CONFIG_STRING, .offset = FIELD(server_url), .required = true,
 	 .check = url_check_http, .help = "Where the hub is, for example \"http://192.168.1.100:8080\"."},
 	{.name = "token", .type = CONFIG_STRING, .offset = FIELD(token), .required = true,
-	 .environment = "IDM_GRIDCORE_TOKEN", .check = check_token, .help = "The hub's token."},
+	 .environment = "IDM_GRIDCORE_TOKEN", .check = config_check_token, .help = "The hub's token."},
 	{.name = "node_id", .type = CONFIG_STRING, .offset = FIELD(node_id), .check = check_node_id,
 	 .help = "Who this node is. The hub gives it at the first registration; the agent saves it here."},
 	{.name = "parallelism", .type = CONFIG_INTEGER, .offset = FIELD(parallelism), .fallback = "0", .min = 0,
@@ -80,12 +72,12 @@ static const struct config_key KEYS[] = {
 		 "On a bridge they reach this machine as host.docker.internal."},
 	{.name = "allow_images", .type = CONFIG_STRINGS, .offset = FIELD(allow_images), .fallback = "[\"*\"]",
 	 .help = "Patterns (* and ?) of images that tasks may run on this machine."},
-	{.name = "docker_host", .type = CONFIG_STRING, .offset = FIELD(docker_host),
+	{.name = "docker_host", .type = CONFIG_STRING, .offset = FIELD(docker_host), .check = check_docker_host,
 	 .help = "The engine's socket, as unix:///var/run/docker.sock. Empty: $DOCKER_HOST, else the usual places."},
 	{.name = "hostname", .type = CONFIG_STRING, .offset = FIELD(hostname), .check = check_hostname,
 	 .help = "The name to show at the hub. Empty: the system's."},
 	{.name = "log_level", .type = CONFIG_STRING, .offset = FIELD(log_level), .fallback = "\"info\"",
-	 .check = check_log_level, .help = "error, warn, info or debug."},
+	 .check = config_check_log_level, .help = "error, warn, info or debug."},
 };
 
 const struct config_table NODE_CONFIG_TABLE = {

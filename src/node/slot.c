@@ -31,6 +31,7 @@ enum {
 	IDLE_MAX_MS = 30 * 1000,
 	FAILURE_BASE_MS = 1000,
 	FAILURE_MAX_MS = 60 * 1000,
+	WAIT_MS = 60 * 1000,         /* while the image or the engine is away */
 	KILL_TIMEOUT_MS = 10 * 1000, /* from SIGKILL to removal by force */
 };
 
@@ -69,6 +70,25 @@ static void on_started(void *context, const struct err *err)
 	}
 }
 
+/* The end of the output, as much as fits, from a line's beginning where there is one. */
+static void append_tail(char *text, size_t size, const char *tail)
+{
+	static const char LEAD[] = "; its last output: ";
+	size_t len = strlen(tail);
+	while (len > 0 && (tail[len - 1] == '\n' || tail[len - 1] == '\r'))
+		len--;
+	if (len == 0 || size <= sizeof(LEAD))
+		return;
+	size_t room = size - sizeof(LEAD);
+	size_t start = len > room ? len - room : 0;
+	const char *line = start ? memchr(tail + start, '\n', len - start) : NULL;
+	if (line)
+		start = (size_t)(line + 1 - tail);
+	while (start < len && ((unsigned char)tail[start] & 0xc0) == 0x80)
+		start++; /* a character that is cut in half */
+	(void)snprintf(text, size, "%s%.*s", LEAD, (int)(len - start), tail + start);
+}
+
 static void describe_exit(const struct worker_exit *result, char *text, size_t size)
 {
 	int len = 0;
@@ -80,12 +100,8 @@ static void describe_exit(const struct worker_exit *result, char *text, size_t s
 		len = snprintf(text, size, "disappeared: removed by someone else, or lost with the engine");
 	else
 		len = snprintf(text, size, "exit status %d", result->status);
-	const char *tail = result->log_tail ? result->log_tail : "";
-	size_t tail_len = strlen(tail);
-	while (tail_len > 0 && (tail[tail_len - 1] == '\n' || tail[tail_len - 1] == '\r'))
-		tail_len--;
-	if (tail_len > 0 && len > 0 && (size_t)len < size)
-		(void)snprintf(text + len, size - (size_t)len, "; its last output: %.*s", (int)tail_len, tail);
+	if (len > 0 && (size_t)len < size && result->log_tail)
+		append_tail(text + len, size - (size_t)len, result->log_tail);
 }
 
 static void note_success(struct slot *slot, int64_t ran_ms)
@@ -146,8 +162,11 @@ static void create(struct slot *slot)
 	if (slot->worker)
 		return;
 	fail(slot, err.code, err.text);
-	log_error(slot->subject, "the container could not be created: %s; next try in %.1f s", err.text,
-		  (double)slot->pause_ms / 1000);
+	if (err.code == ERR_UNREACHABLE)
+		slot->pause_ms = WAIT_MS; /* its owner says what is missing, and ends the wait when it is there */
+	else
+		log_error(slot->subject, "the container could not be created: %s; next try in %.1f s", err.text,
+			  (double)slot->pause_ms / 1000);
 	enter(slot, SLOT_BACKOFF);
 }
 
@@ -173,6 +192,7 @@ static void enter(struct slot *slot, enum slot_state state)
 		break;
 	case SLOT_RUNNING:
 		slot->started_ms = clock_monotonic_ms();
+		slot->error_code = 0;
 		log_info(slot->subject, "container started");
 		break;
 	case SLOT_STOPPING:

@@ -29,7 +29,7 @@ struct slot_owner {
 	void (*on_change)(void *context, struct slot *slot);
 };
 
-enum { SLOT_ERROR_MAX = 512 };
+enum { SLOT_ERROR_MAX = 1536 };
 
 struct slot {
 	unsigned index;  /* INSTANCE_ID */

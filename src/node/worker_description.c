@@ -13,7 +13,6 @@ enum {
 	TASK_IN_NAME = 64,  /* of a task's name; the labels have it whole */
 	OWN_VARIABLES = 7,
 	ENV_MAX = LIMIT_ENV_VARIABLES + OWN_VARIABLES,
-	ENTRY_MAX = 128 * 1024, /* the kernel's own limit of one string */
 };
 
 struct worker_description {
@@ -38,7 +37,7 @@ void worker_name(const char *task, const char *node_id, unsigned instance, char 
 static int add_env(struct worker_description *description, const char *name, const char *value)
 {
 	struct buf entry;
-	buf_init(&entry, ENTRY_MAX);
+	buf_init(&entry, LIMIT_ARGUMENT);
 	int rc = description->env_count < ENV_MAX ? buf_printf(&entry, "%s=%s", name, value) : ERR_TOO_BIG;
 	if (rc) {
 		buf_done(&entry);

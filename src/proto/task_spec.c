@@ -57,6 +57,12 @@ static int check_command(json_t *command, struct err *err)
 	if (count == 0 || count > LIMIT_COMMAND_PARTS || json_string_length(json_array_get(command, 0)) == 0)
 		return err_set(err, ERR_INVALID, "field \"command\" must have 1 to %d strings, the first one not empty",
 			       LIMIT_COMMAND_PARTS);
+	size_t i;
+	json_t *part;
+	json_array_foreach(command, i, part) {
+		if (json_string_length(part) > LIMIT_ARGUMENT)
+			return err_set(err, ERR_INVALID, "field \"command\" has a string of more than %d bytes", LIMIT_ARGUMENT);
+	}
 	return 0;
 }
 
@@ -69,6 +75,8 @@ static int check_env(json_t *env, struct err *err)
 	json_object_foreach(env, name, value) {
 		if (!*name || strchr(name, '='))
 			return err_set(err, ERR_INVALID, "field \"env\" has a variable whose name is empty or has a '='");
+		if (strlen(name) + 1 + json_string_length(value) > LIMIT_ARGUMENT)
+			return err_set(err, ERR_INVALID, "field \"env\" has a variable of more than %d bytes", LIMIT_ARGUMENT);
 	}
 	return 0;
 }

@@ -1,6 +1,7 @@
 """A node of a test's own, and the image that its containers are made from."""
 import pathlib
 import re
+import signal
 import subprocess
 
 import pytest
@@ -101,12 +102,24 @@ def add_task(hub, redis_server, name, command=None, image=IMAGE, **fields):
                    input_queue=f"{name}:in", output_queue=f"{name}:out", **fields)
 
 
+def minds_sigterm(pid):
+    """Whether the worker in this container has come so far that SIGTERM finds its handler; pid may be the engine's init."""
+    try:
+        processes = [pid, *pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        texts = [pathlib.Path(f"/proc/{process}/status").read_text() for process in processes]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    caught = [int(re.search(r"^SigCgt:\s*(\S+)$", text, re.MULTILINE).group(1), 16) for text in texts
+              if re.search(r"^Name:\s*worker$", text, re.MULTILINE)]
+    return any(mask >> (signal.SIGTERM - 1) & 1 for mask in caught)
+
+
 def wait_for_containers(engine, node, count=2, task=None):
-    """{instance: pid} as soon as that many run."""
+    """{instance: pid} as soon as that many run, and their workers are ready for a SIGTERM."""
     labels = {"node": node.id, **({"task": task} if task else {})}
 
     def look():
         pids = engine.running_pids(**labels)
-        return pids if len(pids) == count else None
+        return pids if len(pids) == count and all(map(minds_sigterm, pids.values())) else None
     return wait_until(look, 30, f"{count} containers of {task or 'any task'}", pause=0.05) if count else \
         wait_until(lambda: not engine.containers(**labels), 30, "the containers' end")

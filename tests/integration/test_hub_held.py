@@ -2,6 +2,8 @@
 import resource
 import time
 
+import pytest
+
 from hub_client import expect
 from processes import wait_until
 
@@ -120,6 +122,7 @@ def test_a_client_that_goes_is_let_go(hub):
     wait_until(lambda: hub.daemon.descriptors() <= before, 5, "all descriptors come back")
 
 
+@pytest.mark.alone
 def test_five_hundred_at_once_are_released_within_a_second(hub):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))

@@ -209,3 +209,14 @@ def test_a_reader_that_goes_in_the_middle_does_no_harm(hub):
         connection.sock.recv(10)
         connection.close()
     assert len(hub.nodes()) == 200
+
+
+def test_a_hubs_own_absence_makes_nobody_forgotten(hub):
+    node_id = hub.register()["node_id"]
+    hub.restart(offline_after=1, forget_after=4)
+    hub.stop()
+    time.sleep(5)
+    hub.start()
+    time.sleep(1.5)  # a tick and more
+    assert hub.node(node_id)
+    wait_until(lambda: hub.node(node_id) is None, 10, "the node's being forgotten for its own silence")

@@ -110,3 +110,19 @@ def test_wild_output_does_no_harm(hub, node, redis_server):
     entry = wait_for_error(hub, node, "exit status 1")
     assert "\N{SNOWMAN}" in entry["error"]
     assert "\x1b" not in node.daemon.log
+
+
+def test_the_end_of_a_long_output_reaches_the_hub(hub, node, redis_server):
+    trace = "\n".join([f"  line {n} of a long traceback, indented as they are" for n in range(60)])
+    add_task(hub, redis_server, "trace", ["exit", 1, f"{trace}\nValueError: THE REAL REASON"])
+    entry = wait_for_error(hub, node, "exit status 1")
+    assert entry["error"].endswith("ValueError: THE REAL REASON")
+
+
+def test_a_network_that_does_not_exist_is_named_and_tried_with_growing_pauses(hub, make_node, redis_server):
+    lost = make_node(hub, network="no-such-network").start()
+    lost.wait_for_id()
+    add_task(hub, redis_server, "work", ["sleep"])
+    wait_for_error(hub, lost, "no-such-network")
+    time.sleep(3)
+    assert lost.daemon.log.count("did not start") < 10

@@ -95,6 +95,7 @@ def test_a_task_may_have_more_cpus_per_container(hub, make_node, redis_server, e
     assert [allowed_cpus(pid) for pid in pids.values()] in (["0-1"], ["0,1"])
 
 
+@pytest.mark.alone
 def test_next_asks_every_old_container_within_a_second(hub, node, redis_server, engine):
     add_task(hub, redis_server, "old")
     add_task(hub, redis_server, "new", ["sleep"])

@@ -1,5 +1,6 @@
 """How a node begins: its configuration, its token, its engine."""
 import os
+import shutil
 
 import pytest
 from node_fixtures import add_task, make_node, wait_for_containers, worker_image, worker_program  # noqa: F401
@@ -85,7 +86,8 @@ def test_no_permission_says_what_to_do(hub, make_node, gridnode, engine):
         os.chmod(parent, 0o755)
     os.chmod(engine.directory, 0o755)
     os.chown(node.config_path, 65534, 65534)
-    node.daemon = Daemon("setpriv", ["--reuid=65534", "--regid=65534", "--clear-groups", gridnode, "-c",
+    program = shutil.copy(gridnode, node.directory)  # that user may not see the build directory
+    node.daemon = Daemon("setpriv", ["--reuid=65534", "--regid=65534", "--clear-groups", program, "-c",
                                      node.config_path], node.log_path)
     node.daemon.wait_for_log(r"error .*permission denied.*docker")
     node.stop()

@@ -85,6 +85,16 @@ def test_a_stop_while_the_hub_is_away_is_orderly(make_hub, make_node, redis_serv
     assert not engine.containers(node=node.id)
 
 
+def test_a_second_agent_with_the_same_id_is_refused_on_this_machine(hub, node, make_node, redis_server, engine):
+    add_task(hub, redis_server, "work", ["sleep"])
+    before = wait_for_containers(engine, node)
+    twin = make_node(hub, node_id=node.id).start()
+    assert twin.daemon.wait(10) == 1
+    assert "another gridnode with the id" in twin.daemon.log
+    assert engine.running_pids(node=node.id) == before
+    twin.config_path.write_text("")  # or the fixture takes the other's containers for its own
+
+
 def test_what_a_killed_agent_left_is_removed_at_its_next_start(hub, node, redis_server, engine):
     add_task(hub, redis_server, "work", ["sleep"])
     old = {entry["Id"] for entry in engine.containers(node=node.id)} if wait_for_containers(engine, node) else set()
@@ -103,3 +113,14 @@ def test_what_a_killed_agent_left_is_removed_at_its_next_start(hub, node, redis_
         assert engine.containers(node="another")  # not ours
     finally:
         engine.call("DELETE", "/containers/idm-somebody-elses?force=1")
+
+
+def test_a_node_that_drains_does_not_ask_on_and_on(hub, make_node, redis_server, engine):
+    node = make_node(hub, stop_timeout=3).start()
+    node.wait_for_id()
+    add_task(hub, redis_server, "deaf", ["stubborn"])
+    wait_for_containers(engine, node)
+    before = hub.daemon.log.count("GET /gridnode/task")
+    hub.stop_node(node.id)
+    assert node.daemon.wait(15) == 0
+    assert hub.daemon.log.count("GET /gridnode/task") - before < 5

@@ -16,7 +16,7 @@ enum { ENTRY_MAX = 64 * 1024 };
 struct listing {
 	const struct hub *hub;
 	struct buf pending;
-	uint64_t last_order;
+	struct node_cursor cursor;
 	bool begun;
 	bool ended;
 };
@@ -33,30 +33,29 @@ static void idle_reason(const struct hub *hub, const struct node *node, char *in
 		(void)snprintf(into, size, "the task \"%s\" has no image for %s", current->spec.name, node->platform->name);
 }
 
-static int add_entry(struct listing *listing, const struct node *node)
+static int add_entry(struct listing *listing, const struct node *node, bool first)
 {
 	char reason[LIMIT_TASK_NAME + 128];
 	idle_reason(listing->hub, node, reason, sizeof(reason));
 	AUTO_JSON json_t *entry = node_to_json(node, *reason ? reason : NULL);
 	AUTO_FREE char *text = entry ? json_dumps(entry, JSON_COMPACT) : NULL;
-	return text ? buf_printf(&listing->pending, "%s%s", listing->last_order ? "," : "", text) : ERR_NOMEM;
+	return text ? buf_printf(&listing->pending, "%s%s", first ? "" : ",", text) : ERR_NOMEM;
 }
 
 /* Forms the next piece; without memory the listing ends short, which its reader sees as broken JSON. */
 static void form_next(struct listing *listing)
 {
-	const struct node *node = nodes_next(listing->hub->nodes, listing->last_order);
+	bool first = listing->cursor.order == 0;
+	const struct node *node = nodes_next(listing->hub->nodes, &listing->cursor);
 	int rc = 0;
 	if (!listing->begun)
 		rc = buf_add(&listing->pending, "[", 1);
 	listing->begun = true;
 	if (!rc && node)
-		rc = add_entry(listing, node);
+		rc = add_entry(listing, node, first);
 	if (!rc && !node)
 		rc = buf_add(&listing->pending, "]\n", 2);
 	listing->ended = rc || !node;
-	if (node)
-		listing->last_order = node->order;
 }
 
 static ssize_t produce(void *context, char *into, size_t max)

@@ -1,8 +1,13 @@
 /* Owns the form of answers. Called by every handler; knows nothing of tasks or nodes. */
 #include "hub/api/reply.h"
 
+#include "base/clock.h"
+#include "base/log.h"
+
 #include <stdlib.h>
 #include <string.h>
+
+enum { LOG_EVERY_MS = 10 * 1000 };
 
 static const struct {
 	enum err_code err;
@@ -53,6 +58,12 @@ void reply_json(struct http_request *request, unsigned status, json_t *body)
 	respond(request, &response, "application/json", dump_line(body));
 }
 
+void reply_json_text(struct http_request *request, unsigned status, char *body)
+{
+	struct http_response response = {.status = status};
+	respond(request, &response, "application/json", body);
+}
+
 void reply_text(struct http_request *request, unsigned status, const char *text)
 {
 	struct http_response response = {.status = status};
@@ -73,14 +84,28 @@ void reply_error(struct http_request *request, unsigned status, const char *code
 	respond(request, &response, "application/json", error_body(code, message));
 }
 
+/* The one who called cannot mend a full disk; the one who reads the log can. */
+static void log_trouble_of_ours(const struct http_request *request, const struct err *err)
+{
+	static int64_t logged_ms;
+	int64_t now = clock_monotonic_ms();
+	if (logged_ms && now - logged_ms < LOG_EVERY_MS)
+		return;
+	logged_ms = now;
+	log_error(NULL, "refused %s %s: %s", request->method, request->path, err->text);
+}
+
 void reply_err(struct http_request *request, const struct err *err)
 {
 	for (size_t i = 0; i < sizeof(ERRORS) / sizeof(ERRORS[0]); i++) {
 		if (ERRORS[i].err == err->code) {
+			if (ERRORS[i].status >= HTTP_INTERNAL_ERROR)
+				log_trouble_of_ours(request, err);
 			reply_error(request, ERRORS[i].status, ERRORS[i].code, err->text);
 			return;
 		}
 	}
+	log_trouble_of_ours(request, err);
 	reply_error(request, HTTP_INTERNAL_ERROR, "internal", err->text);
 }
 

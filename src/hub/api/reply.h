@@ -22,6 +22,9 @@ enum {
 /* Takes the reference over. NULL (no memory while it was made) is answered as an internal error. */
 void reply_json(struct http_request *request, unsigned status, json_t *body);
 
+/* JSON that is text already; takes it over. NULL: as above. */
+void reply_json_text(struct http_request *request, unsigned status, char *body);
+
 void reply_text(struct http_request *request, unsigned status, const char *text);
 
 void reply_error(struct http_request *request, unsigned status, const char *code, const char *message);

@@ -1,4 +1,5 @@
 /* Owns the calls under /api/tasks. Called by the dispatcher; decides nothing itself, the queue does. */
+#include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "hub/api/handlers.h"
@@ -7,9 +8,20 @@
 
 #include <string.h>
 
+enum { LISTING_MAX = 512 * 1024 * 1024 };
+
 static const char *name_of(const struct task *task)
 {
 	return task ? task->spec.name : NULL;
+}
+
+static void reply_details(struct http_request *request, unsigned status, const struct task *task)
+{
+	struct buf line;
+	buf_init(&line, LISTING_MAX);
+	bool ok = task->details && buf_printf(&line, "%s\n", task->details) == 0;
+	reply_json_text(request, status, ok ? buf_steal(&line) : NULL);
+	buf_done(&line);
 }
 
 void handle_task_add(struct api_call *call)
@@ -24,37 +36,62 @@ void handle_task_add(struct api_call *call)
 		reply_err(call->request, &err);
 	} else {
 		log_info(NULL, "task \"%s\" registered, %s", added->spec.name, task_status_name(added->status));
-		reply_json(call->request, HTTP_CREATED, task_to_json(added));
+		reply_details(call->request, HTTP_CREATED, added);
 	}
 	task_spec_done(&spec);
 }
 
-/* Appends the tasks of a list to an array of names and to the array of details. */
-static bool add_tasks(json_t *names, json_t *details, const struct task *task)
+static json_t *names_of(const struct task *task)
 {
-	for (; task; task = task->next) {
-		if (names && json_array_append_new(names, json_string(task->spec.name)))
-			return false;
-		if (json_array_append_new(details, task_to_json(task)))
-			return false;
+	json_t *names = json_array();
+	for (; names && task; task = task->next) {
+		if (json_array_append_new(names, json_string(task->spec.name))) {
+			json_decref(names);
+			return NULL;
+		}
 	}
-	return true;
+	return names;
+}
+
+static int add_details(struct buf *text, const struct task *task)
+{
+	int rc = 0;
+	for (; task && !rc; task = task->next) {
+		bool first = text->data[text->len - 1] == '[';
+		rc = task->details ? buf_printf(text, "%s%s", first ? "" : ",", task->details) : ERR_NOMEM;
+	}
+	return rc;
+}
+
+/* {"current", "pending", "completed", "tasks"}: the names as jansson writes them, the details as they are kept. */
+static int form_listing(const struct tasks *tasks, struct buf *text)
+{
+	const struct task *current = tasks_current(tasks);
+	AUTO_JSON json_t *names =
+		json_pack("{s:s?, s:o, s:o}", "current", name_of(current), "pending", names_of(tasks_pending(tasks)),
+			  "completed", names_of(tasks_completed(tasks)));
+	AUTO_FREE char *head = names ? json_dumps(names, JSON_COMPACT) : NULL;
+	if (!head)
+		return ERR_NOMEM;
+	int rc = buf_add(text, head, strlen(head) - 1); /* without its closing brace */
+	if (!rc)
+		rc = buf_printf(text, ",\"tasks\":[");
+	if (!rc)
+		rc = add_details(text, current);
+	if (!rc)
+		rc = add_details(text, tasks_pending(tasks));
+	if (!rc)
+		rc = add_details(text, tasks_completed(tasks));
+	return rc ? rc : buf_printf(text, "]}\n");
 }
 
 void handle_task_list(struct api_call *call)
 {
-	const struct tasks *tasks = call->hub->tasks;
-	AUTO_JSON json_t *pending = json_array();
-	AUTO_JSON json_t *completed = json_array();
-	AUTO_JSON json_t *details = json_array();
-	const struct task *current = tasks_current(tasks);
-	bool ok = pending && completed && details && add_tasks(NULL, details, current) &&
-		  add_tasks(pending, details, tasks_pending(tasks)) &&
-		  add_tasks(completed, details, tasks_completed(tasks));
-	reply_json(call->request, HTTP_OK,
-		   ok ? json_pack("{s:s?, s:O, s:O, s:O}", "current", name_of(current), "pending", pending, "completed",
-				  completed, "tasks", details)
-		      : NULL);
+	struct buf text;
+	buf_init(&text, LISTING_MAX);
+	int rc = form_listing(call->hub->tasks, &text);
+	reply_json_text(call->request, HTTP_OK, rc ? NULL : buf_steal(&text));
+	buf_done(&text);
 }
 
 void handle_task_get(struct api_call *call)
@@ -62,7 +99,7 @@ void handle_task_get(struct api_call *call)
 	const struct task *task = tasks_find(call->hub->tasks, call->param);
 	struct err err;
 	if (task) {
-		reply_json(call->request, HTTP_OK, task_to_json(task));
+		reply_details(call->request, HTTP_OK, task);
 		return;
 	}
 	(void)err_set(&err, ERR_NOT_FOUND, "there is no task named \"%.128s\"", call->param);

@@ -88,6 +88,8 @@ static void on_http_done(void *context, const struct http_result *result)
 		(void)err_set(&err, (enum err_code)result->error, "%s: %s", call->engine->socket_path, result->text);
 	} else if (result->status / 100 == 2 || result->status == 304) {
 		json = json_loadb(result->body, result->body_len, 0, NULL);
+		if (!json && strspn(result->body, " \r\n") < result->body_len)
+			(void)err_set(&err, ERR_PROTOCOL, "%s: the answer is not JSON", call->engine->socket_path);
 	} else {
 		(void)engine_error_from_answer(&err, result->status, result->body, result->body_len);
 	}

@@ -18,7 +18,7 @@ struct engine_call;
 struct engine_answer {
 	int status;            /* 0: no answer came */
 	const json_t *json;    /* an object or an array, NULL where the body is none */
-	const struct err *err; /* NULL for 2xx and 304 */
+	const struct err *err; /* NULL for 2xx and 304 with JSON or nothing */
 };
 
 struct engine_request {

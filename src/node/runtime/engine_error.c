@@ -60,7 +60,7 @@ int engine_error_explain(struct err *err, int code, const char *message)
 	}
 	/* Of the words of a network that is not there, "network" and "not found" stand apart. */
 	if (strncmp(message, "network ", strlen("network ")) == 0 && strstr(message, "not found"))
-		return err_set(err, ERR_NOT_FOUND, "%.*s: correct network in gridnode.toml, or create it", MESSAGE_MAX,
+		return err_set(err, ERR_INVALID, "%.*s: correct network in gridnode.toml, or create it", MESSAGE_MAX,
 			       message);
 	return err_set(err, (enum err_code)code, "%.*s", MESSAGE_MAX, message);
 }

@@ -144,7 +144,7 @@ static void test_api_bodies_that_are_none(void **state)
 	assert_non_null(huge);
 	memset(huge, ' ', 1024 * 1024 + 1);
 	huge[1024 * 1024 + 1] = '\0';
-	assert_error(world, "POST", "/api/tasks", huge, 413, "too_large", "larger than 1048576 bytes");
+	assert_error(world, "POST", "/api/tasks", huge, 413, "too_large", "larger than 262144 bytes");
 	assert_error(world, "POST", "/gridnode/register", huge, 413, "too_large", "larger than 16384 bytes");
 	free(huge);
 	end(world);

@@ -278,14 +278,13 @@ static void test_nodes_listing_keeps_the_order_of_registration(void **state)
 		(void)strcpy(ids[i], enroll(&world, NULL, "r")->id);
 	beat(&world, nodes_find(world.nodes, ids[0]), false);
 	for (int round = 0; round < 2; round++) {
-		uint64_t after = 0;
+		struct node_cursor cursor = {0};
 		for (int i = 0; i < 5; i++) {
-			const struct node *node = nodes_next(world.nodes, after);
+			const struct node *node = nodes_next(world.nodes, &cursor);
 			assert_non_null(node);
 			assert_string_equal(node->id, ids[i]);
-			after = node->order;
 		}
-		assert_null(nodes_next(world.nodes, after));
+		assert_null(nodes_next(world.nodes, &cursor));
 		end(&world);
 		load(&world);
 	}

@@ -44,6 +44,8 @@ static void test_task_config_round_trip(void **state)
 	struct task_config config;
 	spec_of(FULL, &spec);
 	json_t *object = task_config_encode(&spec, "id-1", "linux/arm64");
+	/* A seed agent does not fill it in itself. */
+	assert_string_equal(json_string_value(json_object_get(object, "output_redis")), "redis://:pw@h");
 	assert_int_equal(task_config_parse(object, &config, NULL), 0);
 	json_decref(object); /* the config holds what it needs */
 	assert_string_equal(config.task_id, "id-1");

@@ -36,7 +36,7 @@ static void test_engine_error_knows_the_refusals_that_matter(void **state)
 		 "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container "
 		 "process: exec: \"/nope\": stat /nope: no such file or directory: unknown",
 		 "correct the task's command"},
-		{404, ERR_NOT_FOUND, "network nonet not found", "network in gridnode.toml"},
+		{404, ERR_INVALID, "network nonet not found", "network in gridnode.toml"},
 		{400, ERR_INVALID, "Requested CPUs are not available - requested 9, available: 0-1", "fewer CPUs"},
 		{409, ERR_STATE, "something in between", "something in between"},
 		{500, ERR_IO, "boom", "boom"},
