@@ -68,6 +68,8 @@ static int square(void)
 {
 	redisContext *in = connect_to("INPUT_REDIS_URL");
 	redisContext *out = connect_to("OUTPUT_REDIS_URL");
+	if (terminated)
+		return note_term();
 	if (!in || !out) {
 		(void)fprintf(stderr, "no connection to Redis\n");
 		return 1;
