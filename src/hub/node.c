@@ -40,6 +40,7 @@ bool node_take_registration(struct node *node, const struct register_message *me
 {
 	node->cpu_count = message->cpu_count;
 	node->slots = message->slots;
+	node->leases = message->leases;
 	node->platform = platform_of_architecture(message->architecture);
 	return replace(&node->hostname, message->hostname) && replace(&node->architecture, message->architecture) &&
 	       replace(&node->run, message->run) && replace(&node->agent_version, message->agent_version) &&

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <uthash.h>
 
+enum { NODE_SECRET_HASH_SIZE = 65 };
+
 struct task_wait;
 
 struct node {
@@ -23,6 +25,9 @@ struct node {
 	char *run;                       /* NULL from a seed agent */
 	char *agent_version;             /* NULL from a seed agent */
 	char *runtime;                   /* NULL from a seed agent */
+	bool leases;                     /* understands leased delivery */
+	int64_t epoch;                   /* the last one that was issued to a run of it; 0: none yet */
+	char secret_hash[NODE_SECRET_HASH_SIZE]; /* of its own secret, in hex; "" where it has none */
 	bool stop_requested;
 	int64_t registered_ms;           /* wall clock, first time */
 	int64_t seen_ms;                 /* monotonic: decides who is Offline */

@@ -5,6 +5,7 @@
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +25,9 @@ static const char *const MIGRATIONS[] = {
 	"CREATE TABLE nodes (id TEXT PRIMARY KEY, hostname TEXT NOT NULL, architecture TEXT NOT NULL,"
 	" cpu_count INTEGER NOT NULL, slots INTEGER NOT NULL, run TEXT, agent_version TEXT, runtime TEXT,"
 	" stop_requested INTEGER NOT NULL, registered_ms INTEGER NOT NULL, seen_ms INTEGER NOT NULL) WITHOUT ROWID;",
+	"ALTER TABLE nodes ADD COLUMN leases INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE nodes ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE nodes ADD COLUMN secret_hash TEXT;",
 };
 
 enum { SCHEMA_VERSION = sizeof(MIGRATIONS) / sizeof(MIGRATIONS[0]) };
@@ -46,10 +50,10 @@ static const char *const STATEMENTS[] = {
 	[DELETE_TASK] = "DELETE FROM tasks WHERE id = ?1",
 	[LOAD_TASKS] = "SELECT id, position, spec, status, created_ms, started_ms, completed_ms FROM tasks"
 		       " ORDER BY completed_ms, position",
-	[PUT_NODE] = "INSERT OR REPLACE INTO nodes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+	[PUT_NODE] = "INSERT OR REPLACE INTO nodes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
 	[DELETE_NODE] = "DELETE FROM nodes WHERE id = ?1",
 	[LOAD_NODES] = "SELECT id, hostname, architecture, cpu_count, slots, run, agent_version, runtime,"
-		       " stop_requested, registered_ms, seen_ms FROM nodes ORDER BY registered_ms, id",
+		       " stop_requested, registered_ms, seen_ms, leases, epoch, secret_hash FROM nodes ORDER BY registered_ms, id",
 	[PUT_NUMBER] = "INSERT OR REPLACE INTO numbers VALUES (?1, ?2)",
 	[GET_NUMBER] = "SELECT value FROM numbers WHERE name = ?1",
 };
@@ -265,6 +269,9 @@ int store_put_node(struct store *store, const struct node *node, struct err *err
 	(void)sqlite3_bind_int(statement, 9, node->stop_requested);
 	(void)sqlite3_bind_int64(statement, 10, node->registered_ms);
 	(void)sqlite3_bind_int64(statement, 11, node->seen_wall_ms);
+	(void)sqlite3_bind_int(statement, 12, node->leases);
+	(void)sqlite3_bind_int64(statement, 13, node->epoch);
+	bind_text(statement, 14, node->secret_hash[0] ? node->secret_hash : NULL);
 	return step_once(store, statement, err);
 }
 
@@ -368,13 +375,17 @@ static int read_node(sqlite3_stmt *row, struct node *node, struct err *err)
 		.run = column_text(row, 5),
 		.agent_version = column_text(row, 6),
 		.runtime = column_text(row, 7),
+		.leases = sqlite3_column_int(row, 11) != 0,
 	};
+	const char *secret_hash = column_text(row, 13);
 	if (!id || strlen(id) > LIMIT_NODE_ID || !message.hostname || !message.architecture)
 		return err_set(err, ERR_INVALID, "a node's row is damaged");
 	(void)strcpy(node->id, id);
 	node->stop_requested = sqlite3_column_int(row, 8) != 0;
 	node->registered_ms = sqlite3_column_int64(row, 9);
 	node->seen_wall_ms = node->saved_wall_ms = sqlite3_column_int64(row, 10);
+	node->epoch = sqlite3_column_int64(row, 12);
+	text_copy(node->secret_hash, sizeof(node->secret_hash), secret_hash ? secret_hash : "");
 	return node_take_registration(node, &message) ? 0 : err_set(err, ERR_NOMEM, "out of memory");
 }
 

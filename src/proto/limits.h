@@ -14,8 +14,18 @@ enum {
 	LIMIT_HOSTNAME = 255,            /* bytes */
 	LIMIT_NODE_ID = 64,              /* bytes */
 	LIMIT_RUN = 64,                  /* bytes */
+	LIMIT_NODE_SECRET = 128,         /* bytes */
 	LIMIT_NODE_ERROR = 2048,         /* bytes of an error's text in a heartbeat; longer ones are cut by the node */
 	LIMIT_USER_BODY = 256 * 1024,    /* bytes, POST /api/…; hence of a task */
 	LIMIT_NODE_BODY = 16 * 1024,     /* bytes, POST /gridnode/… */
+	LIMIT_ATTEMPTS = 1000,
+	LIMIT_ITEM_TIMEOUT_S = 30 * 24 * 60 * 60,
+	LIMIT_LEASE_ITEMS = 1000,        /* of one lease call */
+	LIMIT_ITEM = 16 * 1024 * 1024,   /* bytes of an item's payload that a node takes */
+	LIMIT_RESULT = 16 * 1024 * 1024, /* bytes of all writes of one item */
+	LIMIT_COMMIT_BODY = 32 * 1024 * 1024,  /* bytes, POST /gridnode/commit */
+	LIMIT_LEASE_ANSWER = 32 * 1024 * 1024, /* bytes */
+	LIMIT_FAILURE = 12 * 1024,       /* bytes of a failure's JSON: reason and log tail */
+	LIMIT_ITEM_ID = 64,              /* bytes */
 	LIMIT_TASK_WAIT_S = 60,          /* a held call is answered after that at the latest */
 };

@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "proto/limits.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -15,7 +16,10 @@ json_t *register_message_encode(const struct register_message *message)
 				   message->architecture, "cpu_count", message->cpu_count, "run", message->run,
 				   "agent_version", message->agent_version, "runtime", message->runtime, "slots",
 				   message->slots);
-	if (object && message->node_id && json_set_text(object, "node_id", message->node_id)) {
+	bool failed = object && ((message->node_id && json_set_text(object, "node_id", message->node_id)) ||
+				 (message->node_secret && json_set_text(object, "node_secret", message->node_secret)) ||
+				 (message->leases && json_object_set_new(object, "leases", json_true())));
+	if (failed) {
 		json_decref(object);
 		return NULL;
 	}
@@ -34,6 +38,8 @@ int register_message_parse(json_t *object, struct register_message *message, str
 		{.name = "agent_version", .type = JSON_FIELD_STRING, .into = &message->agent_version, .max_len = 64},
 		{.name = "runtime", .type = JSON_FIELD_STRING, .into = &message->runtime, .max_len = 32},
 		{.name = "slots", .type = JSON_FIELD_INTEGER, .into = &message->slots, .min = 0, .max = LIMIT_CPUS},
+		{.name = "node_secret", .type = JSON_FIELD_STRING, .into = &message->node_secret, .max_len = LIMIT_NODE_SECRET},
+		{.name = "leases", .type = JSON_FIELD_BOOLEAN, .into = &message->leases},
 	};
 	return json_read_fields(object, table, COUNT(table), false, err);
 }
@@ -71,7 +77,9 @@ json_t *heartbeat_message_encode(const struct heartbeat_message *message)
 	/* Errors quote what containers and engines wrote. */
 	if (json_object_set_new(object, "error", json_lossy_string(message->error)) ||
 	    json_object_set_new(object, "pull", json_lossy_string(message->pull)) ||
-	    (message->leaving && json_object_set_new(object, "leaving", json_true()))) {
+	    (message->leaving && json_object_set_new(object, "leaving", json_true())) ||
+	    (message->epoch && json_object_set_new(object, "epoch", json_integer(message->epoch))) ||
+	    (message->holding && json_object_set(object, "holding", message->holding))) {
 		json_decref(object);
 		return NULL;
 	}
@@ -90,7 +98,11 @@ int heartbeat_message_parse(json_t *object, struct heartbeat_message *message, s
 		{.name = "error", .type = JSON_FIELD_STRING, .into = &message->error, .max_len = LIMIT_NODE_ERROR},
 		{.name = "pull", .type = JSON_FIELD_STRING, .into = &message->pull, .max_len = LIMIT_NODE_ERROR},
 		{.name = "leaving", .type = JSON_FIELD_BOOLEAN, .into = &message->leaving},
+		{.name = "epoch", .type = JSON_FIELD_INTEGER, .into = &message->epoch, .min = 1, .max = INT64_MAX},
+		{.name = "holding", .type = JSON_FIELD_ANY, .into = &message->holding},
 	};
 	int rc = json_read_fields(object, table, COUNT(table), false, err);
+	if (!rc && message->holding && !json_is_array(message->holding))
+		rc = err_set(err, ERR_INVALID, "field \"holding\" must be an array");
 	return rc ? rc : parse_status(status, &message->status, err);
 }

@@ -17,6 +17,8 @@ struct register_message {
 	const char *agent_version; /* NULL from a seed agent */
 	const char *runtime;       /* "docker"; NULL from a seed agent */
 	json_int_t slots;          /* containers at once; 0: not told */
+	const char *node_secret;   /* NULL: has none */
+	bool leases;               /* understands leased delivery */
 };
 
 json_t *register_message_encode(const struct register_message *message);
@@ -36,6 +38,8 @@ struct heartbeat_message {
 	const char *error; /* why the status is Error, or NULL */
 	const char *pull;  /* the image pull's progress in words, or NULL */
 	bool leaving;      /* the last one: the agent ends */
+	json_int_t epoch;  /* of this run; 0: none */
+	json_t *holding;   /* array of {"task_id", "unopened": [id, …]}, or NULL: whose items the node has. Borrowed */
 };
 
 json_t *heartbeat_message_encode(const struct heartbeat_message *message);

@@ -7,8 +7,9 @@
 #include <jansson.h>
 
 /* What the hub sends: an object, or JSON null where the task has no image for the platform. A new reference; NULL
- * without memory. task_id tells two tasks of one name apart. */
-json_t *task_config_encode(const struct task_spec *spec, const char *task_id, const char *platform);
+ * without memory. task_id tells two tasks of one name apart. delivery: the task's own, or direct for a node that does not
+ * understand leases; only direct delivery carries the addresses of Redis. */
+json_t *task_config_encode(const struct task_spec *spec, const char *task_id, const char *platform, enum delivery delivery);
 
 /* What a node keeps. All borrowed from `object`, which it holds a reference to. */
 struct task_config {
@@ -22,6 +23,12 @@ struct task_config {
 	json_t *env;          /* or NULL */
 	json_int_t memory_mb; /* 0: the node's own default */
 	json_int_t cpus;
+
+	enum delivery delivery;
+	/* Of leased delivery; as in struct task_spec. */
+	enum task_network network;
+	json_int_t concurrency;
+	json_int_t item_timeout_s;
 };
 
 /* object: not null. config can be done with in both cases. */

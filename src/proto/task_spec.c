@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ATTEMPTS_DEFAULT = 3, AUTO_FINISH_AFTER_S = 10 };
+
 static int check_name(const char *name, struct err *err)
 {
 	bool blank = true;
@@ -87,19 +89,54 @@ static int check_redis(const char *field, const char *url, struct err *err)
 	return rc ? err_wrap(err, "field \"%s\"", field) : 0;
 }
 
-static int check_delivery(const char *delivery, struct err *err)
-{
-	if (!delivery || strcmp(delivery, "direct") == 0)
-		return 0;
-	return err_set(err, ERR_INVALID, "field \"delivery\": this hub knows \"direct\" alone");
-}
-
 /* What a body says, borrowed from it. */
 struct fields {
-	const char *name, *image, *input_redis, *output_redis, *input_queue, *output_queue, *delivery;
+	const char *name, *image, *input_redis, *output_redis, *input_queue, *output_queue, *delivery, *network, *pop;
 	json_t *images, *command, *env;
-	json_int_t memory_mb, cpus;
+	json_int_t memory_mb, cpus, concurrency, max_attempts, item_timeout_s, auto_finish_after_s;
+	bool require_result, auto_finish;
 };
+
+/* One of two words; absent means the first. */
+static int read_choice(const char *field, const char *given, const char *usual, const char *other, bool *is_other,
+		       struct err *err)
+{
+	*is_other = given && strcmp(given, other) == 0;
+	if (!given || *is_other || strcmp(given, usual) == 0)
+		return 0;
+	return err_set(err, ERR_INVALID, "field \"%s\" must be \"%s\" or \"%s\"", field, usual, other);
+}
+
+/* The hub's own keys have ":idm:" in their names, and a worker may write below the output queue's name: no queue of a task
+ * may lie where either could be mistaken for it. */
+static int check_leased_queues(const struct fields *f, struct err *err)
+{
+	const char *input = f->input_queue;
+	const char *output = f->output_queue;
+	if (!input || !*input)
+		return err_set(err, ERR_INVALID, "field \"input_queue\" is needed for leased delivery");
+	if (strstr(input, ":idm:") || (output && strstr(output, ":idm:")))
+		return err_set(err, ERR_INVALID, "a queue's name must not have \":idm:\" in it: such keys are the hub's own");
+	if (!output)
+		return 0;
+	size_t len = strlen(output);
+	bool same_redis = !f->output_redis || (f->input_redis && strcmp(f->input_redis, f->output_redis) == 0);
+	if (len == 0)
+		return err_set(err, ERR_INVALID, "field \"output_queue\" must not be empty");
+	if (same_redis && strncmp(input, output, len) == 0 && (input[len] == '\0' || input[len] == ':'))
+		return err_set(err, ERR_INVALID,
+			       "the input queue lies under the output queue's name, where workers write: rename one of them");
+	return 0;
+}
+
+/* Leased where there is something to lease, unless the task says otherwise. */
+static int read_delivery(const struct fields *f, enum delivery *delivery, struct err *err)
+{
+	bool direct = !f->input_queue;
+	int rc = f->delivery ? read_choice("delivery", f->delivery, "leased", "direct", &direct, err) : 0;
+	*delivery = direct ? DELIVERY_DIRECT : DELIVERY_LEASED;
+	return rc || direct ? rc : check_leased_queues(f, err);
+}
 
 static int read_fields(json_t *object, struct fields *f, struct err *err)
 {
@@ -116,6 +153,14 @@ static int read_fields(json_t *object, struct fields *f, struct err *err)
 		{.name = "env", .type = JSON_FIELD_STRING_MAP, .into = &f->env},
 		{.name = "memory_mb", .type = JSON_FIELD_INTEGER, .into = &f->memory_mb, .min = 6, .max = LIMIT_MEMORY_MB},
 		{.name = "cpus", .type = JSON_FIELD_INTEGER, .into = &f->cpus, .min = 1, .max = LIMIT_CPUS},
+		{.name = "network", .type = JSON_FIELD_STRING, .into = &f->network},
+		{.name = "pop", .type = JSON_FIELD_STRING, .into = &f->pop},
+		{.name = "concurrency", .type = JSON_FIELD_INTEGER, .into = &f->concurrency, .min = 0, .max = 1},
+		{.name = "max_attempts", .type = JSON_FIELD_INTEGER, .into = &f->max_attempts, .min = 1, .max = LIMIT_ATTEMPTS},
+		{.name = "item_timeout", .type = JSON_FIELD_INTEGER, .into = &f->item_timeout_s, .min = 0, .max = LIMIT_ITEM_TIMEOUT_S},
+		{.name = "require_result", .type = JSON_FIELD_BOOLEAN, .into = &f->require_result},
+		{.name = "auto_finish", .type = JSON_FIELD_BOOLEAN, .into = &f->auto_finish},
+		{.name = "auto_finish_after", .type = JSON_FIELD_INTEGER, .into = &f->auto_finish_after_s, .min = 1, .max = LIMIT_ITEM_TIMEOUT_S},
 	};
 	return json_read_fields(object, table, sizeof(table) / sizeof(table[0]), true, err);
 }
@@ -135,8 +180,6 @@ static int check_fields(const struct fields *f, struct err *err)
 		rc = check_redis("input_redis", f->input_redis, err);
 	if (!rc)
 		rc = check_redis("output_redis", f->output_redis, err);
-	if (!rc)
-		rc = check_delivery(f->delivery, err);
 	bool runnable = f->image || json_object_size(f->images) > 0 || f->command;
 	if (!rc && !runnable)
 		rc = err_set(err, ERR_INVALID,
@@ -156,19 +199,36 @@ static bool copy_text(char **into, const char *text)
 int task_spec_parse(json_t *object, struct task_spec *spec, struct err *err)
 {
 	*spec = (struct task_spec){0};
-	struct fields f = {.cpus = 1};
+	struct fields f = {.cpus = 1, .max_attempts = ATTEMPTS_DEFAULT, .auto_finish_after_s = AUTO_FINISH_AFTER_S};
+	enum delivery delivery = DELIVERY_DIRECT;
+	bool outbound = false;
+	bool pop_left = false;
 	int rc = read_fields(object, &f, err);
 	if (!rc)
 		rc = check_fields(&f, err);
+	if (!rc)
+		rc = read_delivery(&f, &delivery, err);
+	if (!rc)
+		rc = read_choice("network", f.network, "none", "outbound", &outbound, err);
+	if (!rc)
+		rc = read_choice("pop", f.pop, "right", "left", &pop_left, err);
 	if (rc)
 		return rc;
 
-	*spec = (struct task_spec){.delivery = DELIVERY_DIRECT,
+	*spec = (struct task_spec){.delivery = delivery,
 				   .images = json_incref(f.images),
 				   .command = json_incref(f.command),
 				   .env = json_incref(f.env),
 				   .memory_mb = f.memory_mb,
-				   .cpus = f.cpus};
+				   .cpus = f.cpus,
+				   .network = outbound ? TASK_NETWORK_OUTBOUND : TASK_NETWORK_NONE,
+				   .concurrency = f.concurrency,
+				   .max_attempts = f.max_attempts,
+				   .item_timeout_s = f.item_timeout_s,
+				   .require_result = f.require_result,
+				   .pop_left = pop_left,
+				   .auto_finish = f.auto_finish,
+				   .auto_finish_after_s = f.auto_finish_after_s};
 	bool copied = copy_text(&spec->name, f.name) && copy_text(&spec->image, f.image) &&
 		      copy_text(&spec->input_redis, f.input_redis) && copy_text(&spec->output_redis, f.output_redis) &&
 		      copy_text(&spec->input_queue, f.input_queue) && copy_text(&spec->output_queue, f.output_queue);
@@ -202,6 +262,28 @@ static int set_json(json_t *object, const char *field, json_t *value)
 	return json_object_set_new(object, field, value ? json_incref(value) : json_null()) ? ERR_NOMEM : 0;
 }
 
+static bool set_lease_fields(json_t *object, const struct task_spec *spec)
+{
+	json_t *fields = json_pack("{s:s, s:s, s:I, s:I, s:I, s:b, s:b, s:I}", "network", task_network_name(spec->network), "pop",
+				   spec->pop_left ? "left" : "right", "concurrency", spec->concurrency, "max_attempts",
+				   spec->max_attempts, "item_timeout", spec->item_timeout_s, "require_result",
+				   (int)spec->require_result, "auto_finish", (int)spec->auto_finish, "auto_finish_after",
+				   spec->auto_finish_after_s);
+	bool set = fields && json_object_update(object, fields) == 0;
+	json_decref(fields);
+	return set;
+}
+
+const char *delivery_name(enum delivery delivery)
+{
+	return delivery == DELIVERY_LEASED ? "leased" : "direct";
+}
+
+const char *task_network_name(enum task_network network)
+{
+	return network == TASK_NETWORK_OUTBOUND ? "outbound" : "none";
+}
+
 json_t *task_spec_to_json(const struct task_spec *spec, bool masked)
 {
 	json_t *object = json_object();
@@ -211,11 +293,12 @@ json_t *task_spec_to_json(const struct task_spec *spec, bool masked)
 		      set_url(object, "output_redis", spec->output_redis, masked) ||
 		      json_set_text(object, "input_queue", spec->input_queue) ||
 		      json_set_text(object, "output_queue", spec->output_queue) ||
-		      json_set_text(object, "delivery", "direct") || set_json(object, "command", spec->command) ||
+		      json_set_text(object, "delivery", delivery_name(spec->delivery)) || set_json(object, "command", spec->command) ||
 		      set_json(object, "env", spec->env) ||
 		      json_object_set_new(object, "memory_mb",
 					  spec->memory_mb ? json_integer(spec->memory_mb) : json_null()) ||
-		      json_object_set_new(object, "cpus", json_integer(spec->cpus));
+		      json_object_set_new(object, "cpus", json_integer(spec->cpus)) ||
+		      (spec->delivery == DELIVERY_LEASED && !set_lease_fields(object, spec));
 	if (failed) {
 		json_decref(object);
 		return NULL;

@@ -229,7 +229,7 @@ static void test_store_damaged_rows_are_named(void **state)
 	task_spec_done(&task.spec);
 
 	struct store *store = open_store();
-	run_sql("INSERT INTO nodes VALUES ('0123456789012345678901234567890123456789012345678901234567890123456789', 'h',"
+	run_sql("INSERT INTO nodes (id, hostname, architecture, cpu_count, slots, run, agent_version, runtime, stop_requested, registered_ms, seen_ms) VALUES ('0123456789012345678901234567890123456789012345678901234567890123456789', 'h',"
 		" 'x86_64', 1, 1, NULL, NULL, NULL, 0, 0, 0)");
 	struct node *node = NULL;
 	struct err err = {0};

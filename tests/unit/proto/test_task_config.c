@@ -18,14 +18,14 @@ static void spec_of(const char *text, struct task_spec *spec)
 
 static const char FULL[] = "{\"name\": \"n\", \"image\": \"i:1\", \"images\": {\"linux/arm64\": \"i:arm\"},"
 			   " \"input_redis\": \"redis://:pw@h\", \"input_queue\": \"in\", \"output_queue\": \"out\","
-			   " \"command\": [\"x\"], \"env\": {\"A\": \"1\"}, \"memory_mb\": 64, \"cpus\": 2}";
+			   " \"delivery\": \"direct\", \"command\": [\"x\"], \"env\": {\"A\": \"1\"}, \"memory_mb\": 64, \"cpus\": 2}";
 
 static void test_task_config_has_the_seeds_six_fields(void **state)
 {
 	(void)state;
 	struct task_spec spec;
 	spec_of("{\"name\": \"n\", \"image\": \"i\"}", &spec);
-	json_t *object = task_config_encode(&spec, "id-1", "linux/amd64");
+	json_t *object = task_config_encode(&spec, "id-1", "linux/amd64", spec.delivery);
 	static const char *const SIX[] = {"task_name", "image", "input_redis", "output_redis", "input_queue", "output_queue"};
 	for (size_t i = 0; i < 6; i++)
 		assert_non_null(json_object_get(object, SIX[i]));
@@ -43,7 +43,7 @@ static void test_task_config_round_trip(void **state)
 	struct task_spec spec;
 	struct task_config config;
 	spec_of(FULL, &spec);
-	json_t *object = task_config_encode(&spec, "id-1", "linux/arm64");
+	json_t *object = task_config_encode(&spec, "id-1", "linux/arm64", spec.delivery);
 	/* A seed agent does not fill it in itself. */
 	assert_string_equal(json_string_value(json_object_get(object, "output_redis")), "redis://:pw@h");
 	assert_int_equal(task_config_parse(object, &config, NULL), 0);
@@ -68,7 +68,7 @@ static void test_task_config_is_null_without_an_image_for_the_platform(void **st
 	(void)state;
 	struct task_spec spec;
 	spec_of("{\"name\": \"n\", \"images\": {\"linux/arm64\": \"i\"}}", &spec);
-	json_t *object = task_config_encode(&spec, "id-1", "linux/amd64");
+	json_t *object = task_config_encode(&spec, "id-1", "linux/amd64", spec.delivery);
 	assert_true(json_is_null(object));
 	json_decref(object);
 	task_spec_done(&spec);
@@ -152,7 +152,7 @@ static void test_task_config_without_memory_fails_cleanly(void **state)
 	bool reached;
 	do {
 		fault_arm(++n);
-		json_t *object = task_config_encode(&spec, "id-1", "linux/amd64");
+		json_t *object = task_config_encode(&spec, "id-1", "linux/amd64", spec.delivery);
 		reached = fault_disarm();
 		assert_true(object || reached);
 		json_decref(object);
