@@ -196,9 +196,7 @@ int commit_add_done(struct buf *into, const struct outcome_item *items, size_t c
 {
 	int rc = add_head(into, OUTCOME_DONE);
 	if (!rc)
-		rc = resp_add_array(into, count);
-	for (size_t i = 0; i < count && !rc; i++)
-		rc = resp_add_bulk(into, items[i].id, items[i].id_len);
+		rc = add_pairs(into, items, count);
 	return rc ? rc : add_writes(into, writes, write_count);
 }
 
@@ -266,13 +264,14 @@ static bool has_form(const struct resp_value *value, enum outcome_kind *kind)
 	return false;
 }
 
-/* ids, or pairs of id and number: `step` values for each. */
-static bool are_items(const struct resp_value *list, size_t step)
+/* Pairs of id and take number. */
+static bool are_items(const struct resp_value *list)
 {
-	if (list->count == 0 || list->count % step)
+	if (list->count == 0 || list->count % 2)
 		return false;
-	for (size_t i = 0; i < list->count; i += step) {
-		if (!is_id(&list->elements[i]) || (step == 2 && list->elements[i + 1].type != RESP_INTEGER))
+	for (size_t i = 0; i < list->count; i += 2) {
+		const struct resp_value *number = &list->elements[i + 1];
+		if (!is_id(&list->elements[i]) || number->type != RESP_INTEGER || number->integer < 1)
 			return false;
 	}
 	return true;
@@ -301,31 +300,31 @@ static bool is_outcome(const struct resp_value *value, struct commit_batch *batc
 	const struct resp_value *part = value->elements;
 	switch (kind) {
 	case OUTCOME_DONE:
-		batch->item_count += part[1].count;
+		batch->item_count += part[1].count / 2;
 		batch->write_count += part[2].count;
-		return are_items(&part[1], 1) && are_writes(&part[2], &batch->arg_count);
+		return are_items(&part[1]) && are_writes(&part[2], &batch->arg_count);
 	case OUTCOME_WRITE:
 		batch->write_count += part[2].count;
 		return part[2].count > 0 && are_writes(&part[2], &batch->arg_count);
 	case OUTCOME_FAIL:
 		batch->item_count += part[1].count / 2;
-		return are_items(&part[1], 2) && part[3].len <= LIMIT_FAILURE;
+		return are_items(&part[1]) && part[3].len <= LIMIT_FAILURE;
 	case OUTCOME_RETURN:
 		batch->item_count += part[1].count / 2;
-		return are_items(&part[1], 2);
+		return are_items(&part[1]);
 	}
 	return false;
 }
 
-static void take_items(struct commit_batch *batch, struct outcome *outcome, const struct resp_value *list, size_t step)
+static void take_items(struct commit_batch *batch, struct outcome *outcome, const struct resp_value *list)
 {
 	outcome->items = batch->items + batch->item_count;
-	outcome->item_count = list->count / step;
-	for (size_t i = 0; i < list->count; i += step)
+	outcome->item_count = list->count / 2;
+	for (size_t i = 0; i < list->count; i += 2)
 		batch->items[batch->item_count++] = (struct outcome_item){
 			.id = list->elements[i].text,
 			.id_len = list->elements[i].len,
-			.number = step == 2 ? list->elements[i + 1].integer : 0,
+			.number = list->elements[i + 1].integer,
 		};
 }
 
@@ -351,7 +350,7 @@ static void take_outcome(struct commit_batch *batch, const struct resp_value *va
 	(void)has_form(value, &outcome->kind);
 	switch (outcome->kind) {
 	case OUTCOME_DONE:
-		take_items(batch, outcome, &part[1], 1);
+		take_items(batch, outcome, &part[1]);
 		take_writes(batch, outcome, &part[2]);
 		break;
 	case OUTCOME_WRITE:
@@ -359,13 +358,13 @@ static void take_outcome(struct commit_batch *batch, const struct resp_value *va
 		take_writes(batch, outcome, &part[2]);
 		break;
 	case OUTCOME_FAIL:
-		take_items(batch, outcome, &part[1], 2);
+		take_items(batch, outcome, &part[1]);
 		outcome->together = part[2].integer != 0;
 		outcome->error = part[3].text;
 		outcome->error_len = part[3].len;
 		break;
 	case OUTCOME_RETURN:
-		take_items(batch, outcome, &part[1], 2);
+		take_items(batch, outcome, &part[1]);
 		break;
 	}
 }

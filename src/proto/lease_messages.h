@@ -73,7 +73,7 @@ enum outcome_kind { OUTCOME_DONE, OUTCOME_WRITE, OUTCOME_FAIL, OUTCOME_RETURN };
 struct outcome_item {
 	const char *id;
 	size_t id_len;
-	int64_t number; /* of the take; of fail and return alone */
+	int64_t number; /* of the take that gave it */
 };
 
 struct outcome_write {
