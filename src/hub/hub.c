@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "hub/api/api.h"
 #include "hub/api/node_plane.h"
+#include "hub/broker/scripts.h"
 
 #include <string.h>
 #include <sys/resource.h>
@@ -49,12 +50,60 @@ int hub_hold_task_call(struct hub *hub, struct http_request *request, struct nod
 	return rc;
 }
 
+static void count_able_nodes(struct hub *hub)
+{
+	const struct task *current = tasks_current(hub->tasks);
+	hub->able_nodes = current ? nodes_count_able(hub->nodes, &current->spec) : 0;
+}
+
 static void on_switch(void *context)
 {
 	struct hub *hub = context;
 	const struct task *current = tasks_current(hub->tasks);
 	log_info(NULL, "now running: %s", current ? current->spec.name : "nothing");
+	count_able_nodes(hub);
 	task_waits_release_all(hub->waits);
+	broker_release(hub->broker, NULL);
+}
+
+static void on_task_change(void *context, const struct task *task)
+{
+	struct hub *hub = context;
+	broker_task_changed(hub->broker, task);
+}
+
+static void on_task_forget(void *context, const struct task *task)
+{
+	struct hub *hub = context;
+	broker_task_forgotten(hub->broker, task);
+}
+
+/* ---- what the broker asks and tells ---- */
+
+static size_t able_nodes(void *context, const struct task *task)
+{
+	const struct hub *hub = context;
+	return task->status == TASK_RUNNING ? hub->able_nodes : 0;
+}
+
+static void on_task_idle(void *context, const struct task *task)
+{
+	struct hub *hub = context;
+	const struct task *completed = NULL;
+	struct err err = {0};
+	if (task != tasks_current(hub->tasks))
+		return;
+	log_info(NULL, "task \"%s\": nothing is left to do, and it is to finish by itself", task->spec.name);
+	if (tasks_finish(hub->tasks, hub_now().wall_ms, &completed, &err))
+		log_error(NULL, "task \"%s\" could not be finished: %s", task->spec.name, err.text);
+}
+
+static void on_task_settled(void *context, const struct task *task, json_t *progress)
+{
+	struct hub *hub = context;
+	struct err err = {0};
+	if (tasks_settle(hub->tasks, task->id, progress ? json_dumps(progress, JSON_COMPACT) : NULL, &err))
+		log_warn(NULL, "task \"%s\": its last numbers could not be saved: %s", task->spec.name, err.text);
 }
 
 static void on_forget(void *context, struct node *node)
@@ -73,7 +122,10 @@ static void answer_wait(void *context, const struct task_wait *wait)
 static void on_tick(uv_timer_t *timer)
 {
 	struct hub *hub = timer->data;
-	nodes_tick(hub->nodes, hub_now());
+	struct moment now = hub_now();
+	nodes_tick(hub->nodes, now);
+	count_able_nodes(hub);
+	broker_tick(hub->broker, now.monotonic_ms);
 }
 
 static void on_signal(uv_signal_t *signal, int number)
@@ -120,13 +172,46 @@ static int open_state(struct hub *hub, struct err *err)
 		.context = hub,
 	};
 	struct moment now = hub_now();
-	hub->tasks = tasks_load(hub->store, (size_t)hub->config->keep_completed, now.wall_ms, on_switch, hub, err);
+	const struct tasks_events events = {
+		.context = hub, .on_switch = on_switch, .on_change = on_task_change, .on_forget = on_task_forget};
+	hub->tasks = tasks_load(hub->store, (size_t)hub->config->keep_completed, now.wall_ms, &events, err);
 	if (hub->tasks)
 		hub->nodes = nodes_load(hub->store, &options, now, err);
 	if (!hub->nodes)
 		return err_wrap(err, "state in %s", directory);
 	hub->waits = task_waits_new(answer_wait, hub);
 	return hub->waits ? 0 : err_set(err, ERR_NOMEM, "out of memory");
+}
+
+static void tell_broker(struct hub *hub, const struct task *task)
+{
+	for (; task; task = task->next)
+		broker_task_changed(hub->broker, task);
+}
+
+static int open_broker(struct hub *hub, struct err *err)
+{
+	const struct broker_options options = {
+		.redis_url = hub->config->redis_url,
+		.redis_hosts = &hub->config->redis_hosts,
+		.allow_link_local = hub->config->redis_link_local,
+		.lease_ms = hub->config->lease_timeout_s * 1000,
+		.context = hub,
+		.able_nodes = able_nodes,
+		.on_idle = on_task_idle,
+		.on_settled = on_task_settled,
+	};
+	int rc = scripts_init(err);
+	if (rc)
+		return rc;
+	hub->broker = broker_new(hub->loop, &options);
+	if (!hub->broker)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	count_able_nodes(hub);
+	tell_broker(hub, tasks_current(hub->tasks));
+	tell_broker(hub, tasks_pending(hub->tasks));
+	tell_broker(hub, tasks_completed(hub->tasks));
+	return 0;
 }
 
 static int listen_for_requests(struct hub *hub, struct err *err)
@@ -162,6 +247,8 @@ int hub_start(struct hub *hub, uv_loop_t *loop, const struct hub_config *config,
 
 	int rc = open_state(hub, err);
 	if (!rc)
+		rc = open_broker(hub, err);
+	if (!rc)
 		rc = listen_for_requests(hub, err);
 	if (rc)
 		return rc;
@@ -177,6 +264,8 @@ void hub_stop(struct hub *hub)
 	if (uv_is_closing((uv_handle_t *)&hub->tick_timer))
 		return; /* a second signal */
 	http_server_close(hub->server); /* its held calls leave hub->waits */
+	broker_close(hub->broker);
+	scripts_done();
 	task_waits_free(hub->waits);
 	nodes_free(hub->nodes);
 	tasks_free(hub->tasks);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "hub/broker/broker.h"
 #include "hub/hub_config.h"
 #include "hub/nodes.h"
 #include "hub/store.h"
@@ -19,6 +20,8 @@ struct hub {
 	struct tasks *tasks;
 	struct nodes *nodes;
 	struct task_waits *waits;
+	struct broker *broker;
+	size_t able_nodes;     /* online ones that could run the current task; counted at each tick */
 	struct http_server *server;
 	uv_timer_t tick_timer; /* nodes: once a second */
 	uv_timer_t wait_timer; /* held calls: at the next deadline */

@@ -3,6 +3,7 @@
 #include "hub/hub_config.h"
 
 #include "base/config_checks.h"
+#include "base/url.h"
 #include "net/listen.h"
 
 #include <stddef.h>
@@ -45,6 +46,15 @@ static const struct config_key KEYS[] = {
 	{.name = "request_timeout", .type = CONFIG_INTEGER, .offset = FIELD(request_timeout_s), .fallback = "60",
 	 .min = 1, .max = 3600, .unit = "seconds",
 	 .help = "A connection that has not sent a whole request after so long is closed."},
+	{.name = "redis_url", .type = CONFIG_STRING, .offset = FIELD(redis_url), .check = url_check_redis,
+	 .help = "The Redis of tasks that name none: redis://[user][:password@]host[:port][/database]."},
+	{.name = "redis_hosts", .type = CONFIG_STRINGS, .offset = FIELD(redis_hosts),
+	 .help = "Patterns (* and ?) of the hosts that tasks may name as their Redis. Empty: any host."},
+	{.name = "redis_link_local", .type = CONFIG_BOOLEAN, .offset = FIELD(redis_link_local), .fallback = "false",
+	 .help = "Whether a task's Redis may be at a link-local address (169.254.0.0/16, fe80::/10)."},
+	{.name = "lease_timeout", .type = CONFIG_INTEGER, .offset = FIELD(lease_timeout_s), .fallback = "60", .min = 5,
+	 .max = DAY_S, .unit = "seconds",
+	 .help = "A node that is silent for so long loses its items to others. At least twice the nodes' heartbeat_interval."},
 	{.name = "log_level", .type = CONFIG_STRING, .offset = FIELD(log_level), .fallback = "\"info\"",
 	 .check = config_check_log_level, .help = "error, warn, info or debug."},
 };

@@ -12,6 +12,10 @@ struct hub_config {
 	int64_t keep_completed;
 	int64_t max_connections;
 	int64_t request_timeout_s;
+	char *redis_url;  /* "": tasks must name their own */
+	struct config_strings redis_hosts; /* none: any */
+	bool redis_link_local;
+	int64_t lease_timeout_s;
 	char *log_level;
 };
 

@@ -36,6 +36,11 @@ static bool replace(char **text, const char *with)
 	return true;
 }
 
+bool node_can_run(const struct node *node, const struct task_spec *spec)
+{
+	return node->platform && task_spec_image(spec, node->platform->name);
+}
+
 bool node_take_registration(struct node *node, const struct register_message *message)
 {
 	node->cpu_count = message->cpu_count;

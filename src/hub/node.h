@@ -5,6 +5,7 @@
 #include "proto/limits.h"
 #include "proto/node_messages.h"
 #include "proto/platform.h"
+#include "proto/task_spec.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,6 +49,9 @@ struct node {
 };
 
 void node_free(struct node *node);
+
+/* Whether the task has something for this node's platform. */
+bool node_can_run(const struct node *node, const struct task_spec *spec);
 
 /* Takes over what the messages say; false without memory (the node is unchanged or partly so). */
 bool node_take_registration(struct node *node, const struct register_message *message);

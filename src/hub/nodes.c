@@ -175,6 +175,15 @@ size_t nodes_count(const struct nodes *nodes)
 	return HASH_COUNT(nodes->by_id);
 }
 
+size_t nodes_count_able(const struct nodes *nodes, const struct task_spec *spec)
+{
+	const struct node *node;
+	size_t count = 0;
+	DL_FOREACH (nodes->online, node)
+		count += node->leases && !node->stop_requested && node_can_run(node, spec);
+	return count;
+}
+
 /* ---- changing ---- */
 
 static int save(struct nodes *nodes, struct node *node, struct err *err)

@@ -41,6 +41,9 @@ const struct node *nodes_next(const struct nodes *nodes, struct node_cursor *cur
 
 size_t nodes_count(const struct nodes *nodes);
 
+/* How many online nodes understand leases and could run the task. */
+size_t nodes_count_able(const struct nodes *nodes, const struct task_spec *spec);
+
 /* A known id is kept, an absent or unknown one gets a new UUID. A new run clears a stop flag, the same one does not; a
  * seed agent has no run, so each of its registrations is a new one. ERR_TOO_BIG: too many nodes. */
 int nodes_register(struct nodes *nodes, const struct register_message *message, struct moment now, struct node **node,

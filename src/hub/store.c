@@ -27,7 +27,9 @@ static const char *const MIGRATIONS[] = {
 	" stop_requested INTEGER NOT NULL, registered_ms INTEGER NOT NULL, seen_ms INTEGER NOT NULL) WITHOUT ROWID;",
 	"ALTER TABLE nodes ADD COLUMN leases INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE nodes ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0;"
-	"ALTER TABLE nodes ADD COLUMN secret_hash TEXT;",
+	"ALTER TABLE nodes ADD COLUMN secret_hash TEXT;"
+	"ALTER TABLE tasks ADD COLUMN settled INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE tasks ADD COLUMN progress TEXT;",
 };
 
 enum { SCHEMA_VERSION = sizeof(MIGRATIONS) / sizeof(MIGRATIONS[0]) };
@@ -45,10 +47,10 @@ enum statement {
 };
 
 static const char *const STATEMENTS[] = {
-	[PUT_TASK] = "INSERT INTO tasks VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO UPDATE SET"
-		     " status = ?5, started_ms = ?7, completed_ms = ?8",
+	[PUT_TASK] = "INSERT INTO tasks VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO UPDATE SET"
+		     " status = ?5, started_ms = ?7, completed_ms = ?8, settled = ?9, progress = ?10",
 	[DELETE_TASK] = "DELETE FROM tasks WHERE id = ?1",
-	[LOAD_TASKS] = "SELECT id, position, spec, status, created_ms, started_ms, completed_ms FROM tasks"
+	[LOAD_TASKS] = "SELECT id, position, spec, status, created_ms, started_ms, completed_ms, settled, progress FROM tasks"
 		       " ORDER BY completed_ms, position",
 	[PUT_NODE] = "INSERT OR REPLACE INTO nodes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
 	[DELETE_NODE] = "DELETE FROM nodes WHERE id = ?1",
@@ -252,6 +254,8 @@ int store_put_task(struct store *store, const struct task *task, struct err *err
 	(void)sqlite3_bind_int64(statement, 6, task->created_ms);
 	(void)sqlite3_bind_int64(statement, 7, task->started_ms);
 	(void)sqlite3_bind_int64(statement, 8, task->completed_ms);
+	(void)sqlite3_bind_int(statement, 9, task->settled);
+	bind_text(statement, 10, task->progress);
 	return step_once(store, statement, err);
 }
 
@@ -336,7 +340,10 @@ static int read_task(sqlite3_stmt *row, struct task *task, struct err *err)
 	task->created_ms = sqlite3_column_int64(row, 4);
 	task->started_ms = sqlite3_column_int64(row, 5);
 	task->completed_ms = sqlite3_column_int64(row, 6);
-	return 0;
+	task->settled = sqlite3_column_int(row, 7) != 0;
+	const char *progress = column_text(row, 8);
+	task->progress = progress ? strdup(progress) : NULL;
+	return progress && !task->progress ? err_set(err, ERR_NOMEM, "out of memory") : 0;
 }
 
 static int finish_loading(struct store *store, sqlite3_stmt *statement, int rc, int code, struct err *err)

@@ -19,6 +19,7 @@ void task_free(struct task *task)
 	if (!task)
 		return;
 	task_spec_done(&task->spec);
+	free(task->progress);
 	free(task->details);
 	free(task);
 }
@@ -46,6 +47,13 @@ static int set_time(json_t *object, const char *field, int64_t wall_ms)
 	return json_set_text(object, field, wall_ms ? text : NULL);
 }
 
+/* A task that is still at work has its numbers from its queue instead. */
+static int set_progress(json_t *object, const struct task *task)
+{
+	json_t *progress = task->progress ? json_loads(task->progress, 0, NULL) : NULL;
+	return progress && json_object_set_new(object, "progress", progress) ? ERR_NOMEM : 0;
+}
+
 static json_t *to_json(const struct task *task)
 {
 	json_t *object = task_spec_to_json(&task->spec, true);
@@ -53,7 +61,7 @@ static json_t *to_json(const struct task *task)
 		return NULL;
 	if (json_set_text(object, "id", task->id) || json_set_text(object, "status", task_status_name(task->status)) ||
 	    set_time(object, "created_at", task->created_ms) || set_time(object, "started_at", task->started_ms) ||
-	    set_time(object, "completed_at", task->completed_ms)) {
+	    set_time(object, "completed_at", task->completed_ms) || set_progress(object, task)) {
 		json_decref(object);
 		return NULL;
 	}

@@ -4,6 +4,7 @@
 #include "base/random.h"
 #include "proto/task_spec.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum task_status { TASK_PENDING, TASK_RUNNING, TASK_COMPLETED };
@@ -16,6 +17,8 @@ struct task {
 	int64_t created_ms;    /* wall clock */
 	int64_t started_ms;    /* 0 while pending */
 	int64_t completed_ms;  /* 0 until completed */
+	bool settled;          /* completed, and nothing of it is out on nodes any more */
+	char *progress;        /* JSON text: its numbers when it settled; NULL before */
 	char *details;         /* what the API shows, as JSON text: formed once per change, since listings are long */
 	struct task *prev, *next;
 };

@@ -32,9 +32,27 @@ struct tasks {
 	int64_t version;
 	int64_t last_position;
 	bool damaged;           /* while loading: two tasks are running */
-	void (*on_switch)(void *context);
-	void *context;
+	struct tasks_events events;
 };
+
+static void tell_switch(struct tasks *tasks)
+{
+	if (tasks->events.on_switch)
+		tasks->events.on_switch(tasks->events.context);
+}
+
+static void tell_change(struct tasks *tasks, const struct task *task)
+{
+	if (task && tasks->events.on_change)
+		tasks->events.on_change(tasks->events.context, task);
+}
+
+static void forget(struct tasks *tasks, struct task *task)
+{
+	if (tasks->events.on_forget)
+		tasks->events.on_forget(tasks->events.context, task);
+	task_free(task);
+}
 
 /* ---- lists ---- */
 
@@ -151,8 +169,8 @@ static void on_loaded(void *context, struct task *task)
 	list(tasks, task);
 }
 
-struct tasks *tasks_load(struct store *store, size_t keep_completed, int64_t now_wall_ms,
-			 void (*on_switch)(void *context), void *context, struct err *err)
+struct tasks *tasks_load(struct store *store, size_t keep_completed, int64_t now_wall_ms, const struct tasks_events *events,
+			 struct err *err)
 {
 	struct tasks *tasks = calloc(1, sizeof(*tasks));
 	if (!tasks) {
@@ -161,8 +179,7 @@ struct tasks *tasks_load(struct store *store, size_t keep_completed, int64_t now
 	}
 	tasks->store = store;
 	tasks->keep_completed = keep_completed;
-	tasks->on_switch = on_switch;
-	tasks->context = context;
+	tasks->events = *events;
 
 	int rc = store_get_number(store, VERSION_NAME, &tasks->version, err);
 	if (!rc)
@@ -246,7 +263,7 @@ static void forget_oldest(struct tasks *tasks, size_t count)
 	for (; count > 0 && tasks->completed; count--) {
 		struct task *task = tasks->completed;
 		unlist(tasks, task);
-		task_free(task);
+		forget(tasks, task);
 	}
 }
 
@@ -287,7 +304,9 @@ static int switch_over(struct tasks *tasks, int64_t now_wall_ms, struct err *err
 	if (starting)
 		apply(tasks, starting, TASK_RUNNING, now_wall_ms);
 	tasks->version = version;
-	tasks->on_switch(tasks->context);
+	tell_change(tasks, ending);
+	tell_change(tasks, starting);
+	tell_switch(tasks);
 	return 0;
 }
 
@@ -335,8 +354,9 @@ int tasks_add(struct tasks *tasks, struct task_spec *spec, int64_t now_wall_ms, 
 	tasks->version = version;
 	list(tasks, task);
 	*added = task;
+	tell_change(tasks, task);
 	if (starts)
-		tasks->on_switch(tasks->context);
+		tell_switch(tasks);
 	return 0;
 }
 
@@ -357,7 +377,7 @@ int tasks_delete(struct tasks *tasks, const char *name, struct err *err)
 	if (rc)
 		return rc;
 	unlist(tasks, task);
-	task_free(task);
+	forget(tasks, task);
 	return 0;
 }
 
@@ -378,4 +398,25 @@ int tasks_finish(struct tasks *tasks, int64_t now_wall_ms, const struct task **c
 	if (!tasks->running)
 		return err_set(err, ERR_STATE, "no task is running");
 	return switch_over(tasks, now_wall_ms, err);
+}
+
+int tasks_settle(struct tasks *tasks, const char *task_id, char *progress, struct err *err)
+{
+	struct task *task;
+	DL_FOREACH (tasks->completed, task) {
+		if (strcmp(task->id, task_id) == 0)
+			break;
+	}
+	if (!task) {
+		free(progress);
+		return err_set(err, ERR_NOT_FOUND, "there is no such completed task");
+	}
+	free(task->progress);
+	task->progress = progress;
+	task->settled = true;
+	task_refresh_details(task);
+	int rc = store_begin(tasks->store, err);
+	if (rc)
+		return rc;
+	return commit_or_roll_back(tasks, store_put_task(tasks->store, task, err), err);
 }

@@ -10,9 +10,20 @@
 
 struct tasks;
 
-/* on_switch: what runs has changed, or nothing runs any more. */
-struct tasks *tasks_load(struct store *store, size_t keep_completed, int64_t now_wall_ms,
-			 void (*on_switch)(void *context), void *context, struct err *err);
+/* Each may be NULL. */
+struct tasks_events {
+	void *context;
+	/* What runs has changed, or nothing runs any more; after on_change. */
+	void (*on_switch)(void *context);
+	/* The task is new, or its status has changed. */
+	void (*on_change)(void *context, const struct task *task);
+	/* The task is gone when this returns. */
+	void (*on_forget)(void *context, const struct task *task);
+};
+
+/* Tells nothing while it loads. */
+struct tasks *tasks_load(struct store *store, size_t keep_completed, int64_t now_wall_ms, const struct tasks_events *events,
+			 struct err *err);
 void tasks_free(struct tasks *tasks);
 
 /* NULL where nothing runs. */
@@ -42,3 +53,6 @@ int tasks_next(struct tasks *tasks, int64_t now_wall_ms, const struct task **pre
 
 /* Completes the running task and starts the next one, if any. ERR_STATE where nothing runs. */
 int tasks_finish(struct tasks *tasks, int64_t now_wall_ms, const struct task **completed, struct err *err) MUST_CHECK;
+
+/* Nothing of this completed task is out any more; its last numbers, as JSON text (taken over also when this fails). */
+int tasks_settle(struct tasks *tasks, const char *task_id, char *progress, struct err *err) MUST_CHECK;

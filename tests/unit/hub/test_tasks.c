@@ -10,6 +10,9 @@
 
 static unsigned switches;
 
+static void on_switch(void *context);
+static const struct tasks_events EVENTS = {.on_switch = on_switch};
+
 static void on_switch(void *context)
 {
 	(void)context;
@@ -25,7 +28,7 @@ struct world {
 static struct tasks *load(struct store *store, size_t keep, int64_t now)
 {
 	struct err err = {0};
-	struct tasks *tasks = tasks_load(store, keep, now, on_switch, NULL, &err);
+	struct tasks *tasks = tasks_load(store, keep, now, &EVENTS, &err);
 	if (!tasks)
 		fail_msg("%s", err.text);
 	return tasks;
@@ -362,7 +365,7 @@ static void test_tasks_damaged_state_with_two_running_is_no_crash(void **state)
 	run_sql("UPDATE tasks SET status = 'running', started_ms = 5");
 	world.store = open_store();
 	struct err err = {0};
-	world.tasks = tasks_load(world.store, 1000, world.now, on_switch, NULL, &err);
+	world.tasks = tasks_load(world.store, 1000, world.now, &EVENTS, &err);
 	if (!world.tasks)
 		assert_contains(err.text, "damaged");
 	tasks_free(world.tasks);

@@ -1,0 +1,234 @@
+/* Owns the queues of all leased tasks and their links. Called by the hub and by the API's handlers; never gives a lease itself
+ * (queue_lease.c does). A queue exists from its task's registration until it has settled. */
+#include "hub/broker/broker.h"
+
+#include "base/log.h"
+#include "base/url.h"
+#include "hub/broker/queue_parts.h"
+
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+struct broker {
+	uv_loop_t *loop;
+	struct broker_options options;
+	struct queue_owner owner;
+	struct redis_links *links;
+	struct queue *queues;
+	struct queue *settled; /* to be closed at the next tick: it may be on the stack */
+};
+
+static const char *input_url(const struct broker *broker, const struct task_spec *spec)
+{
+	return spec->input_redis ? spec->input_redis : broker->options.redis_url;
+}
+
+/* NULL where the output is on the input's Redis. */
+static const char *output_url(const struct broker *broker, const struct task_spec *spec)
+{
+	bool same = !spec->output_redis || strcmp(spec->output_redis, input_url(broker, spec)) == 0;
+	return same ? NULL : spec->output_redis;
+}
+
+/* ---- what queues ask and tell ---- */
+
+static size_t able_nodes(void *context, const struct queue *queue)
+{
+	struct broker *broker = context;
+	return broker->options.able_nodes(broker->options.context, queue->task);
+}
+
+static void on_idle(void *context, struct queue *queue)
+{
+	struct broker *broker = context;
+	broker->options.on_idle(broker->options.context, queue->task);
+}
+
+static void on_settled(void *context, struct queue *queue)
+{
+	struct broker *broker = context;
+	json_t *progress = queue_progress_json(queue);
+	log_info(queue->subject, "nothing of it is out any more: %lld items done, %lld dead letters",
+		 (long long)queue->progress.done, (long long)queue->progress.dead);
+	broker->options.on_settled(broker->options.context, queue->task, progress);
+	json_decref(progress);
+	DL_DELETE(broker->queues, queue);
+	DL_APPEND(broker->settled, queue);
+}
+
+static void on_link_change(void *context, struct redis_link *link)
+{
+	struct broker *broker = context;
+	struct queue *queue;
+	struct queue *next;
+	DL_FOREACH_SAFE(broker->queues, queue, next) {
+		if (queue->link == link)
+			queue_link_changed(queue);
+	}
+}
+
+/* ---- hosts ---- */
+
+static int check_host(const struct broker *broker, const char *url, struct err *err)
+{
+	const struct config_strings *allowed = broker->options.redis_hosts;
+	struct redis_url parts;
+	if (!allowed || allowed->count == 0)
+		return 0;
+	int rc = url_parse_redis(url, &parts, err);
+	if (rc)
+		return rc;
+	bool fits = false;
+	for (size_t i = 0; i < allowed->count && !fits; i++)
+		fits = fnmatch(allowed->items[i], parts.host, 0) == 0;
+	redis_url_done(&parts);
+	return fits ? 0 : err_set(err, ERR_DENIED, "this hub does not connect to that Redis host (redis_hosts in its configuration)");
+}
+
+int broker_check(const struct broker *broker, const struct task_spec *spec, struct err *err)
+{
+	const char *input = input_url(broker, spec);
+	const char *output = output_url(broker, spec);
+	if (!*input)
+		return err_set(err, ERR_INVALID,
+			       "field \"input_redis\" is needed: this hub has no Redis of its own (redis_url in its configuration)");
+	int rc = spec->input_redis ? check_host(broker, input, err) : 0;
+	return rc || !output ? rc : check_host(broker, output, err);
+}
+
+/* ---- queues ---- */
+
+struct queue *broker_queue(const struct broker *broker, const char *task_id)
+{
+	struct queue *queue;
+	DL_FOREACH(broker->queues, queue) {
+		if (strcmp(queue->task->id, task_id) == 0)
+			return queue;
+	}
+	return NULL;
+}
+
+static enum queue_state state_for(const struct task *task)
+{
+	return task->status == TASK_PENDING ? QUEUE_WAITING : task->status == TASK_RUNNING ? QUEUE_RUNNING : QUEUE_DRAINING;
+}
+
+static struct queue *open_queue(struct broker *broker, const struct task *task, struct err *err)
+{
+	const char *output = output_url(broker, &task->spec);
+	struct redis_link *output_link = NULL;
+	struct redis_link *link = redis_link_take(broker->links, input_url(broker, &task->spec), err);
+	if (link && output)
+		output_link = redis_link_take(broker->links, output, err);
+	struct queue *queue = link && (!output || output_link)
+				      ? queue_new(broker->loop, &broker->owner, task, state_for(task), link, output_link, err)
+				      : NULL;
+	if (!queue) {
+		redis_link_release(link);
+		redis_link_release(output_link);
+		return NULL;
+	}
+	DL_APPEND(broker->queues, queue);
+	if (redis_link_is_up(link))
+		queue_link_changed(queue);
+	return queue;
+}
+
+void broker_task_changed(struct broker *broker, const struct task *task)
+{
+	struct err err = {0};
+	if (task->spec.delivery != DELIVERY_LEASED || task->settled)
+		return;
+	struct queue *queue = broker_queue(broker, task->id);
+	if (queue)
+		queue_set_state(queue, state_for(task));
+	else if (!open_queue(broker, task, &err))
+		log_error(NULL, "task \"%s\": its items cannot be leased: %s", task->spec.name, err.text);
+}
+
+struct queue *broker_reopen(struct broker *broker, const struct task *task, struct err *err)
+{
+	struct queue *queue = broker_queue(broker, task->id);
+	if (queue)
+		return queue;
+	if (task->spec.delivery != DELIVERY_LEASED) {
+		(void)err_set(err, ERR_STATE, "task \"%s\" is direct: the hub knows nothing of its items", task->spec.name);
+		return NULL;
+	}
+	return open_queue(broker, task, err);
+}
+
+void broker_task_forgotten(struct broker *broker, const struct task *task)
+{
+	struct queue *queue = broker_queue(broker, task->id);
+	if (!queue)
+		return;
+	DL_DELETE(broker->queues, queue);
+	queue_close(queue);
+}
+
+void broker_release(struct broker *broker, const char *node)
+{
+	struct queue *queue;
+	DL_FOREACH(broker->queues, queue)
+		queue_release(queue, node);
+}
+
+static void close_settled(struct broker *broker)
+{
+	struct queue *queue;
+	struct queue *next;
+	DL_FOREACH_SAFE(broker->settled, queue, next) {
+		DL_DELETE(broker->settled, queue);
+		queue_close(queue);
+	}
+}
+
+void broker_tick(struct broker *broker, int64_t now_ms)
+{
+	struct queue *queue;
+	struct queue *next;
+	close_settled(broker);
+	DL_FOREACH_SAFE(broker->queues, queue, next)
+		queue_tick(queue, now_ms);
+}
+
+/* ---- construction ---- */
+
+struct broker *broker_new(uv_loop_t *loop, const struct broker_options *options)
+{
+	struct broker *broker = calloc(1, sizeof(*broker));
+	if (!broker)
+		return NULL;
+	const struct redis_links_options links = {
+		.allow_link_local = options->allow_link_local, .context = broker, .on_change = on_link_change};
+	broker->loop = loop;
+	broker->options = *options;
+	broker->owner = (struct queue_owner){.context = broker,
+					     .lease_ms = options->lease_ms,
+					     .able_nodes = able_nodes,
+					     .on_idle = on_idle,
+					     .on_settled = on_settled};
+	broker->links = redis_links_new(loop, &links);
+	if (broker->links)
+		return broker;
+	free(broker);
+	return NULL;
+}
+
+void broker_close(struct broker *broker)
+{
+	if (!broker)
+		return;
+	close_settled(broker);
+	struct queue *queue;
+	struct queue *next;
+	DL_FOREACH_SAFE(broker->queues, queue, next) {
+		DL_DELETE(broker->queues, queue);
+		queue_close(queue);
+	}
+	redis_links_free(broker->links);
+	free(broker);
+}

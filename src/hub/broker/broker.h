@@ -1,0 +1,52 @@
+/* The broker: all leased tasks' queues, and the Redis servers behind them. */
+#pragma once
+
+#include "base/config.h"
+#include "base/err.h"
+#include "hub/broker/queue.h"
+#include "hub/task.h"
+
+#include <uv.h>
+
+struct broker;
+
+struct broker_options {
+	const char *redis_url;                     /* for tasks that name none; "" none */
+	const struct config_strings *redis_hosts;  /* patterns; empty: any host */
+	bool allow_link_local;
+	int64_t lease_ms;                          /* how long a silent node keeps its items */
+
+	void *context;
+	/* Online nodes that understand leases and could run the task. */
+	size_t (*able_nodes)(void *context, const struct task *task);
+	/* auto_finish: nothing is left to do. */
+	void (*on_idle)(void *context, const struct task *task);
+	/* Nothing of the task is on the books any more: its final numbers, borrowed. */
+	void (*on_settled)(void *context, const struct task *task, json_t *progress);
+};
+
+/* The options' pointers must outlive the broker. */
+struct broker *broker_new(uv_loop_t *loop, const struct broker_options *options);
+void broker_close(struct broker *broker);
+
+/* Whether the broker could serve the task: it has a Redis, on a host that is allowed. Says nothing about whether it answers. */
+int broker_check(const struct broker *broker, const struct task_spec *spec, struct err *err) MUST_CHECK;
+
+/* The task's status has changed, or it is new, or it was loaded. Direct tasks are passed over; a completed one that has settled is
+ * too. */
+void broker_task_changed(struct broker *broker, const struct task *task);
+
+/* The task will be gone. */
+void broker_task_forgotten(struct broker *broker, const struct task *task);
+
+/* NULL where there is none: a direct task, an unknown one, or one that has settled. */
+struct queue *broker_queue(const struct broker *broker, const char *task_id);
+
+/* The same, but a settled task's queue is opened again: for its dead letters. NULL with err set. */
+struct queue *broker_reopen(struct broker *broker, const struct task *task, struct err *err);
+
+/* All held lease calls of this node (NULL: of all nodes) are answered: something has changed that it must know. */
+void broker_release(struct broker *broker, const char *node);
+
+/* Once a second. */
+void broker_tick(struct broker *broker, int64_t now_ms);

@@ -1,0 +1,224 @@
+/* Owns a queue's life: the machine of queue.h, and what is done at times: reaping, looking, putting back. Called by the broker;
+ * never answers a node (queue_lease.c and queue_commit.c do). */
+#include "hub/broker/queue_parts.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	REAP_MS = 5 * 1000,
+	LOOK_MS = 1000,          /* while the task runs or ends */
+	LOOK_WAITING_MS = 10000, /* while it waits */
+	PUMP_MS = 1000,          /* what stands in an outbox that nobody just filled */
+	CLEAN_SETTLES = 2,
+};
+
+/* ---- reaping and settling ---- */
+
+static void reap(struct queue *queue, int64_t now_ms);
+static void settle(struct queue *queue);
+
+static void on_settled(void *context, const struct resp_value *reply, const struct err *err)
+{
+	struct queue *queue = context;
+	queue->settling = false;
+	if (err || queue->state != QUEUE_DRAINING)
+		return;
+	bool clean = reply_number(reply, 0) == 0 && reply_number(reply, 1) == 0 && reply_number(reply, 2) == 0;
+	queue->clean_settles = clean ? queue->clean_settles + 1 : 0;
+	if (reply_number(reply, 2))
+		settle(queue);
+}
+
+static void settle(struct queue *queue)
+{
+	struct script_call call;
+	struct err err = {0};
+	if (queue->settling || !redis_link_is_up(queue->link))
+		return;
+	queue_call_init(queue, &call);
+	script_call_add_text(&call, queue->task->spec.pop_left ? "left" : "right");
+	queue->settling = queue_ask(queue, &call, SCRIPT_SETTLE, 2, -1, on_settled, queue, &err) != NULL;
+}
+
+static void log_reaped(const struct queue *queue, const struct resp_value *holders)
+{
+	for (size_t i = 0; holders && i < holders->count; i++)
+		log_warn(queue->subject, "node=%s was not heard from in time: its items go to others", holders->elements[i].text);
+}
+
+static void on_reaped(void *context, const struct resp_value *reply, const struct err *err)
+{
+	struct queue *queue = context;
+	queue->reaping = false;
+	if (err) {
+		log_debug(queue->subject, "reaping: %s", err->text);
+		return;
+	}
+	queue->started = true;
+	log_reaped(queue, reply_array(reply, 5));
+	if (reply_number(reply, 3))
+		reap(queue, clock_monotonic_ms());
+	else if (queue->state == QUEUE_DRAINING)
+		settle(queue);
+}
+
+static void reap(struct queue *queue, int64_t now_ms)
+{
+	struct script_call call;
+	struct err err = {0};
+	if (queue->reaping || !redis_link_is_up(queue->link))
+		return;
+	queue->reaped_ms = now_ms;
+	queue_call_init(queue, &call);
+	script_call_add_number(&call, queue->owner->lease_ms);
+	script_call_add_number(&call, queue->started ? 0 : 1);
+	script_call_add_number(&call, MAX_LOSSES);
+	queue->reaping = queue_ask(queue, &call, SCRIPT_REAP, 2, 1, on_reaped, queue, &err) != NULL;
+}
+
+/* ---- the machine ---- */
+
+void queue_set_state(struct queue *queue, enum queue_state state)
+{
+	if (queue->state == state)
+		return;
+	queue->state = state;
+	queue->clean_settles = 0;
+	queue->idle_since_ms = 0;
+	queue->idle_told = false;
+	switch (state) {
+	case QUEUE_WAITING:
+	case QUEUE_RUNNING:
+		break;
+	case QUEUE_DRAINING:
+		queue_leases_end(queue, LEASE_CLOSED);
+		settle(queue);
+		break;
+	case QUEUE_SETTLED:
+		queue->owner->on_settled(queue->owner->context, queue);
+		break;
+	}
+}
+
+void queue_link_changed(struct queue *queue)
+{
+	if (!redis_link_is_up(queue->link)) {
+		queue->started = false; /* Redis may have been away: nobody is overdue for that (R8) */
+		queue_leases_end(queue, LEASE_BLOCKED);
+		return;
+	}
+	int64_t now = clock_monotonic_ms();
+	reap(queue, now);
+	queue_look(queue, now);
+	queue_wake(queue);
+}
+
+/* Settled only when the books were seen empty with nothing under way, the outbox too. */
+static bool is_settled(const struct queue *queue)
+{
+	return queue->clean_settles >= CLEAN_SETTLES && !queue->ops && !queue->pumping && queue->progress.known;
+}
+
+void queue_tick(struct queue *queue, int64_t now_ms)
+{
+	if (queue->state == QUEUE_SETTLED || !redis_link_is_up(queue->link))
+		return;
+	int64_t look_ms = queue->state == QUEUE_WAITING ? LOOK_WAITING_MS : LOOK_MS;
+	if (queue->state == QUEUE_DRAINING && is_settled(queue)) {
+		queue_set_state(queue, QUEUE_SETTLED);
+		return;
+	}
+	if (now_ms - queue->reaped_ms >= REAP_MS)
+		reap(queue, now_ms);
+	else if (queue->state == QUEUE_DRAINING && queue->started)
+		settle(queue);
+	if (now_ms - queue->looked_ms >= look_ms)
+		queue_look(queue, now_ms);
+	if (queue->output && now_ms - queue->pumped_ms >= PUMP_MS)
+		queue_pump(queue);
+	if (queue->state == QUEUE_RUNNING)
+		queue_note_idle(queue, now_ms);
+}
+
+/* ---- reading ---- */
+
+const struct task *queue_task(const struct queue *queue)
+{
+	return queue->task;
+}
+
+enum queue_state queue_state(const struct queue *queue)
+{
+	return queue->state;
+}
+
+const char *queue_blocked(const struct queue *queue)
+{
+	return queue->state == QUEUE_SETTLED ? "" : redis_link_trouble(queue->link);
+}
+
+/* ---- construction ---- */
+
+/* The keys' common part: the queue's name if it has a hash tag, so that all of them are in one slot; else the name as one. */
+static char *keys_of(const char *name)
+{
+	const char *open = strchr(name, '{');
+	const char *close = open ? strchr(open, '}') : NULL;
+	bool tagged = close && close > open + 1;
+	size_t size = strlen(name) + sizeof("{}:idm:");
+	char *keys = malloc(size);
+	if (keys)
+		(void)snprintf(keys, size, tagged ? "%s:idm:" : "{%s}:idm:", name);
+	return keys;
+}
+
+/* The output's Redis as the outbox names it: its URL without the password, blanks cannot be in it. */
+static char *destination_of(const struct redis_link *output)
+{
+	return strdup(output ? redis_client_name(redis_link_client(output)) : "");
+}
+
+struct queue *queue_new(uv_loop_t *loop, const struct queue_owner *owner, const struct task *task, enum queue_state state,
+			struct redis_link *link, struct redis_link *output, struct err *err)
+{
+	struct queue *queue = calloc(1, sizeof(*queue));
+	char *keys = keys_of(task->spec.input_queue);
+	char *destination = destination_of(output);
+	if (!queue || !keys || !destination) {
+		free(queue);
+		free(keys);
+		free(destination);
+		(void)err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	queue->loop = loop;
+	queue->owner = owner;
+	queue->task = task;
+	queue->state = state;
+	queue->keys = keys;
+	queue->link = link;
+	queue->output = output;
+	queue->destination = destination;
+	queue->waiting = -1;
+	(void)snprintf(queue->subject, sizeof(queue->subject), "task=%s", task->spec.name);
+	queue_leases_init(queue);
+	return queue;
+}
+
+void queue_close(struct queue *queue)
+{
+	queue->state = QUEUE_SETTLED;
+	queue_leases_end(queue, LEASE_CLOSED);
+	queue_ops_cancel(queue);
+	queue_outbox_close(queue);
+	redis_client_forget(redis_link_client(queue->link), queue); /* what queue_progress.c asked without an op */
+	redis_link_release(queue->link);
+	redis_link_release(queue->output);
+	queue_leases_close(queue); /* frees it, when the loop has let go of its timer */
+}

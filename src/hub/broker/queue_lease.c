@@ -1,0 +1,379 @@
+/* Owns the giving of leases: who asks, who waits, and how the waiting learn that there is something. Called by the node plane
+ * through queue.h and by the queue's other files; never renews a holder by itself.
+ *
+ *   a call --> TAKING --executed--> answered
+ *                |  ^ something became free meanwhile
+ *                +--+
+ *                |empty, and it may wait
+ *                v
+ *              HELD --served in turn (one at a time)--> TAKING; its time is over, a newer call of its node: answered `empty`
+ *
+ * Who is held learns of a new item from a blocking move into `arrived` on a connection of its own (R12), and of an item that
+ * came back from the answers of this hub's own calls. Failure modes: an item becomes free between a take's `empty` and the
+ * holding: `wakes` has grown, so it is asked again. The blocking connection is lost: it is made anew, and the move repeated; an
+ * item that it moved unseen stands in `arrived`, where the first take after the reconnection finds it. Redis goes away: all are
+ * answered `blocked`. The node goes: its call is abandoned, and what it was given is repeated to its next one (R3). */
+#include "hub/broker/queue_parts.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+enum {
+	BLOCK_S = 30, /* a blocking move ends by itself, so that a dead connection shows */
+	LEAST_TIMER_MS = 20,
+};
+
+static void take(struct queue *queue, struct lease_call *call);
+static void serve_next(struct queue *queue);
+static void on_wait_timer(uv_timer_t *timer);
+
+static void answer(struct lease_call *call, enum lease_status status, const struct resp_value *items)
+{
+	int64_t waiting = call->queue->waiting > 0 ? call->queue->waiting : 0;
+	call->queue = NULL;
+	call->answer(call, status, waiting, items);
+}
+
+/* ---- holding ---- */
+
+/* The timer comes at `at` at the latest; too early does no harm. */
+static void look_at(struct queue *queue, int64_t at_ms, int64_t now_ms)
+{
+	uint64_t in_ms = at_ms > now_ms ? (uint64_t)(at_ms - now_ms) : 0;
+	if (!uv_is_active((uv_handle_t *)&queue->wait_timer) || uv_timer_get_due_in(&queue->wait_timer) > in_ms)
+		(void)uv_timer_start(&queue->wait_timer, on_wait_timer, in_ms > LEAST_TIMER_MS ? in_ms : LEAST_TIMER_MS, 0);
+}
+
+static void hold(struct queue *queue, struct lease_call *call, int64_t now_ms)
+{
+	call->held = true;
+	DL_APPEND(queue->waits, call);
+	queue_block(queue);
+	bool pauses = call->not_before_ms > now_ms && call->not_before_ms < call->deadline_ms;
+	look_at(queue, pauses ? call->not_before_ms : call->deadline_ms, now_ms);
+}
+
+static void let_go(struct queue *queue, struct lease_call *call)
+{
+	if (!call->held)
+		return;
+	call->held = false;
+	DL_DELETE(queue->waits, call);
+	if (queue->pass_left > 0)
+		queue->pass_left--;
+}
+
+/* ---- taking ---- */
+
+/* As the queue runs low everybody gets less, so that no slow machine sits on the last items. */
+static int64_t share(const struct queue *queue, int64_t max)
+{
+	size_t nodes = queue->owner->able_nodes(queue->owner->context, queue);
+	if (queue->waiting < 0 || nodes == 0)
+		return max;
+	int64_t fair = queue->waiting / (2 * (int64_t)nodes) + 1;
+	return fair < max ? fair : max;
+}
+
+static enum lease_status status_of(const struct resp_value *reply)
+{
+	const struct resp_value *word = reply->type == RESP_ARRAY && reply->count == 6 ? &reply->elements[0] : reply;
+	if (resp_is(word, "executed"))
+		return LEASE_EXECUTED;
+	if (resp_is(word, "stale"))
+		return LEASE_STALE;
+	if (resp_is(word, "superseded"))
+		return LEASE_SUPERSEDED;
+	return LEASE_EMPTY;
+}
+
+static void note_next_free(struct queue *queue, int64_t in_ms, int64_t now_ms)
+{
+	int64_t at = now_ms + (in_ms > LEAST_TIMER_MS ? in_ms : LEAST_TIMER_MS);
+	if (in_ms <= 0 || (queue->next_free_ms && queue->next_free_ms <= at))
+		return;
+	queue->next_free_ms = at;
+	look_at(queue, at, now_ms);
+}
+
+static void take_was_empty(struct queue *queue, struct lease_call *call, int64_t next_ms)
+{
+	int64_t now = clock_monotonic_ms();
+	note_next_free(queue, next_ms, now);
+	if (now >= call->deadline_ms)
+		answer(call, LEASE_EMPTY, NULL);
+	else if (call->wakes != queue->wakes && next_ms == 0)
+		take(queue, call);
+	else
+		hold(queue, call, now);
+}
+
+static void on_taken(void *context, const struct resp_value *reply, const struct err *err)
+{
+	struct lease_call *call = context;
+	struct queue *queue = call->queue;
+	bool was_serving = queue->serving == call;
+	call->op = NULL;
+	if (was_serving)
+		queue->serving = NULL;
+	if (err) {
+		if (err->code != ERR_CANCELLED)
+			log_debug(queue->subject, "take: %s", err->text);
+		answer(call, err->code == ERR_CANCELLED ? LEASE_CLOSED : LEASE_BLOCKED, NULL);
+		return; /* the link's going down ends the pass */
+	}
+	enum lease_status status = status_of(reply);
+	queue->waiting = reply_number(reply, 1);
+	if (status == LEASE_EMPTY)
+		take_was_empty(queue, call, reply_number(reply, 2));
+	else
+		answer(call, status, status == LEASE_EXECUTED ? reply_array(reply, 5) : NULL);
+	if (was_serving)
+		serve_next(queue);
+}
+
+static void take(struct queue *queue, struct lease_call *call)
+{
+	struct script_call script;
+	struct err err = {0};
+	char seed[TOKEN_SIZE];
+	int64_t left_ms = queue->owner->lease_ms - (clock_monotonic_ms() - call->received_ms);
+	random_token(seed);
+	queue_call_init(queue, &script);
+	script_call_add_text(&script, call->node);
+	script_call_add_number(&script, call->epoch);
+	script_call_add_number(&script, call->n);
+	script_call_add_number(&script, share(queue, call->max));
+	script_call_add_number(&script, call->bytes);
+	script_call_add_number(&script, left_ms > 0 ? left_ms : 0);
+	script_call_add_text(&script, queue->task->spec.pop_left ? "left" : "right");
+	script_call_add_text(&script, seed);
+	script_call_add_number(&script, MAX_LOSSES);
+	script_call_add_number(&script, queue->owner->able_nodes(queue->owner->context, queue) > 1);
+	call->wakes = queue->wakes;
+	call->op = queue_ask(queue, &script, SCRIPT_TAKE, 2, 3, on_taken, call, &err);
+	if (!call->op) {
+		if (queue->serving == call)
+			queue->serving = NULL;
+		answer(call, LEASE_BLOCKED, NULL);
+	}
+}
+
+/* ---- serving the held ---- */
+
+/* The next one of this pass that may be asked for now. */
+static struct lease_call *next_held(struct queue *queue, int64_t now_ms)
+{
+	while (queue->pass_left > 0 && queue->waits) {
+		struct lease_call *call = queue->waits;
+		if (call->not_before_ms <= now_ms) {
+			let_go(queue, call);
+			return call;
+		}
+		queue->pass_left--;
+		DL_DELETE(queue->waits, call);
+		DL_APPEND(queue->waits, call);
+	}
+	queue->pass_left = 0;
+	return NULL;
+}
+
+static void serve_next(struct queue *queue)
+{
+	int64_t now = clock_monotonic_ms();
+	if (queue->serving || queue->waiting == 0)
+		return;
+	struct lease_call *call = next_held(queue, now);
+	queue->serving = call;
+	if (call)
+		take(queue, call);
+}
+
+void queue_wake(struct queue *queue)
+{
+	struct lease_call *call;
+	size_t count = 0;
+	queue->wakes++;
+	if (queue->state != QUEUE_RUNNING || !redis_link_is_up(queue->link))
+		return;
+	DL_COUNT(queue->waits, call, count);
+	queue->pass_left = count;
+	queue->waiting = -1;
+	serve_next(queue);
+	if (queue->waits)
+		queue_block(queue);
+}
+
+/* ---- time ---- */
+
+static void look_at_next(struct queue *queue, int64_t now_ms)
+{
+	struct lease_call *call;
+	if (queue->waits && queue->next_free_ms)
+		look_at(queue, queue->next_free_ms, now_ms);
+	DL_FOREACH(queue->waits, call) {
+		look_at(queue, call->deadline_ms, now_ms);
+		if (call->not_before_ms)
+			look_at(queue, call->not_before_ms, now_ms);
+	}
+}
+
+static void on_wait_timer(uv_timer_t *timer)
+{
+	struct queue *queue = timer->data;
+	int64_t now = clock_monotonic_ms();
+	struct lease_call *call;
+	struct lease_call *next;
+	bool somebody_may_now = queue->next_free_ms && queue->next_free_ms <= now;
+	if (somebody_may_now)
+		queue->next_free_ms = 0;
+	DL_FOREACH_SAFE(queue->waits, call, next) {
+		if (call->deadline_ms <= now) {
+			let_go(queue, call);
+			answer(call, LEASE_EMPTY, NULL);
+		} else if (call->not_before_ms && call->not_before_ms <= now) {
+			call->not_before_ms = 0;
+			somebody_may_now = true;
+		}
+	}
+	if (somebody_may_now)
+		queue_wake(queue);
+	look_at_next(queue, now);
+}
+
+/* ---- the blocking move ---- */
+
+static void on_moved(void *context, const struct resp_value *reply, const struct err *err)
+{
+	struct queue *queue = context;
+	queue->blocking = false;
+	if (err) {
+		if (err->code != ERR_UNREACHABLE && err->code != ERR_CANCELLED)
+			log_warn(queue->subject, "waiting for items: %s", err->text);
+		return; /* on_blocker_up comes back */
+	}
+	if (reply->type != RESP_NIL)
+		queue_wake(queue);
+	else if (queue->waits)
+		queue_block(queue);
+}
+
+static void on_blocker_up(void *context)
+{
+	queue_wake(context); /* something may have been moved, and the answer lost */
+}
+
+static void on_blocker_down(void *context, const struct err *reason)
+{
+	struct queue *queue = context;
+	log_debug(queue->subject, "waiting for items: %s", reason->text);
+}
+
+void queue_block(struct queue *queue)
+{
+	struct err err = {0};
+	if (queue->blocking || queue->state != QUEUE_RUNNING)
+		return;
+	if (!queue->blocker) {
+		queue->blocker = redis_link_second_client(queue->link, queue, on_blocker_up, on_blocker_down, &err);
+		return;
+	}
+	char arrived[LIMIT_QUEUE_NAME + 32];
+	char timeout[16];
+	(void)snprintf(arrived, sizeof(arrived), "%sarrived", queue->keys);
+	(void)snprintf(timeout, sizeof(timeout), "%d", BLOCK_S);
+	const char *const argv[] = {"BLMOVE", queue->task->spec.input_queue, arrived,
+				    queue->task->spec.pop_left ? "LEFT" : "RIGHT", "LEFT", timeout};
+	queue->blocking = redis_client_command(queue->blocker, sizeof(argv) / sizeof(argv[0]), argv, NULL,
+					       (BLOCK_S + 10) * 1000, on_moved, queue, &err) == 0;
+}
+
+/* ---- the asker's side ---- */
+
+void queue_lease(struct queue *queue, struct lease_call *call)
+{
+	call->queue = queue;
+	call->op = NULL;
+	call->held = false;
+	call->wakes = 0;
+	queue_release(queue, call->node);
+	if (queue->state != QUEUE_RUNNING)
+		answer(call, LEASE_CLOSED, NULL);
+	else if (!redis_link_is_up(queue->link))
+		answer(call, LEASE_BLOCKED, NULL);
+	else if (call->not_before_ms > clock_monotonic_ms())
+		hold(queue, call, clock_monotonic_ms());
+	else
+		take(queue, call);
+}
+
+void queue_lease_abandon(struct lease_call *call)
+{
+	struct queue *queue = call->queue;
+	if (!queue)
+		return;
+	call->queue = NULL;
+	if (call->held)
+		let_go(queue, call);
+	queue_op_abandon(call->op);
+	if (queue->serving == call) {
+		queue->serving = NULL;
+		serve_next(queue);
+	}
+}
+
+void queue_release(struct queue *queue, const char *node)
+{
+	struct lease_call *call;
+	struct lease_call *next;
+	DL_FOREACH_SAFE(queue->waits, call, next) {
+		if (node && strcmp(call->node, node) != 0)
+			continue;
+		let_go(queue, call);
+		answer(call, LEASE_EMPTY, NULL);
+	}
+}
+
+void queue_leases_end(struct queue *queue, enum lease_status status)
+{
+	(void)uv_timer_stop(&queue->wait_timer);
+	queue->next_free_ms = 0;
+	queue->pass_left = 0;
+	while (queue->waits) {
+		struct lease_call *call = queue->waits;
+		let_go(queue, call);
+		answer(call, status, NULL);
+	}
+	if (queue->state == QUEUE_RUNNING)
+		return;
+	redis_client_close(queue->blocker);
+	queue->blocker = NULL;
+	queue->blocking = false;
+}
+
+void queue_leases_init(struct queue *queue)
+{
+	(void)uv_timer_init(queue->loop, &queue->wait_timer);
+	queue->wait_timer.data = queue;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	struct queue *queue = handle->data;
+	free(queue->keys);
+	free(queue->destination);
+	free(queue);
+}
+
+void queue_leases_close(struct queue *queue)
+{
+	redis_client_close(queue->blocker);
+	queue->blocker = NULL;
+	uv_close((uv_handle_t *)&queue->wait_timer, on_timer_closed);
+}

@@ -1,0 +1,133 @@
+/* Owns the Redis clients of the broker. Called by the broker and its queues; never sends a command itself. */
+#include "hub/broker/redis_link.h"
+
+#include "base/log.h"
+#include "base/text.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+struct redis_link {
+	struct redis_links *links;
+	char *url;
+	struct redis_client *client;
+	unsigned users;
+	char trouble[ERR_TEXT_MAX]; /* "" while up */
+	struct redis_link *prev, *next;
+};
+
+struct redis_links {
+	uv_loop_t *loop;
+	struct redis_links_options options;
+	struct redis_link *all;
+};
+
+struct redis_links *redis_links_new(uv_loop_t *loop, const struct redis_links_options *options)
+{
+	struct redis_links *links = calloc(1, sizeof(*links));
+	if (!links)
+		return NULL;
+	links->loop = loop;
+	links->options = *options;
+	return links;
+}
+
+void redis_links_free(struct redis_links *links)
+{
+	assert(!links || !links->all);
+	free(links);
+}
+
+static void on_up(void *context)
+{
+	struct redis_link *link = context;
+	link->trouble[0] = '\0';
+	log_info(NULL, "%s answers", redis_client_name(link->client));
+	link->links->options.on_change(link->links->options.context, link);
+}
+
+static void on_down(void *context, const struct err *reason)
+{
+	struct redis_link *link = context;
+	text_copy(link->trouble, sizeof(link->trouble), reason->text);
+	log_warn(NULL, "%s; trying again", reason->text);
+	link->links->options.on_change(link->links->options.context, link);
+}
+
+static void free_link(struct redis_link *link)
+{
+	redis_client_close(link->client);
+	free(link->url);
+	free(link);
+}
+
+struct redis_link *redis_link_take(struct redis_links *links, const char *url, struct err *err)
+{
+	struct redis_link *link;
+	DL_FOREACH(links->all, link) {
+		if (strcmp(link->url, url) == 0) {
+			link->users++;
+			return link;
+		}
+	}
+	link = calloc(1, sizeof(*link));
+	char *copy = strdup(url);
+	if (!link || !copy) {
+		free(link);
+		free(copy);
+		(void)err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	link->links = links;
+	link->url = copy;
+	link->users = 1;
+	const struct redis_client_options options = {.url = url,
+						     .allow_link_local = links->options.allow_link_local,
+						     .context = link,
+						     .on_up = on_up,
+						     .on_down = on_down};
+	link->client = redis_client_new(links->loop, &options, err);
+	if (!link->client) {
+		free_link(link);
+		return NULL;
+	}
+	(void)snprintf(link->trouble, sizeof(link->trouble), "connecting to %s", redis_client_name(link->client));
+	DL_APPEND(links->all, link);
+	return link;
+}
+
+void redis_link_release(struct redis_link *link)
+{
+	if (!link || --link->users > 0)
+		return;
+	DL_DELETE(link->links->all, link);
+	free_link(link);
+}
+
+struct redis_client *redis_link_client(const struct redis_link *link)
+{
+	return link->client;
+}
+
+bool redis_link_is_up(const struct redis_link *link)
+{
+	return redis_client_is_up(link->client);
+}
+
+const char *redis_link_trouble(const struct redis_link *link)
+{
+	return link->trouble;
+}
+
+struct redis_client *redis_link_second_client(const struct redis_link *link, void *context, void (*on_client_up)(void *context),
+					      void (*on_client_down)(void *context, const struct err *reason), struct err *err)
+{
+	const struct redis_client_options options = {.url = link->url,
+						     .allow_link_local = link->links->options.allow_link_local,
+						     .context = context,
+						     .on_up = on_client_up,
+						     .on_down = on_client_down};
+	return redis_client_new(link->links->loop, &options, err);
+}
