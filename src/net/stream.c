@@ -17,6 +17,7 @@
 
 #include "base/buf.h"
 #include "net/dial.h"
+#include "net/sender.h"
 #include "net/socket.h"
 #include "net/tls.h"
 
@@ -33,7 +34,6 @@ enum {
 	DEFAULT_CONNECT_TIMEOUT_MS = 10000,
 	END_TIMEOUT_MS = 5000,
 	READ_SIZE = 64 * 1024,
-	KEPT_BYTES = 256 * 1024, /* memory that an empty queue keeps */
 };
 
 enum state { DIALING, HANDSHAKING, OPEN, ENDING, CLOSED };
@@ -51,11 +51,8 @@ struct stream {
 	uv_timer_t timer;              /* until OPEN, and of ENDING */
 	unsigned handles;              /* that libuv has not let go of */
 
-	struct buf out;        /* plain, not looked at yet */
-	struct buf wire;       /* TLS only: cipher that is not being sent yet */
-	struct buf sending;    /* being sent, from `sent` on */
-	size_t sent;
-	uv_write_t write;      /* while `sending` is not empty */
+	struct sender sender;
+	struct buf plain;      /* TLS only: what is not enciphered yet */
 	uv_shutdown_t shutdown;
 	bool shut;             /* nothing more is sent */
 	bool tell_drained;
@@ -72,9 +69,8 @@ static void let_go(struct stream *stream)
 		return;
 	tls_session_free(stream->tls);
 	tls_context_free(stream->options.tls);
-	buf_done(&stream->out);
-	buf_done(&stream->wire);
-	buf_done(&stream->sending);
+	sender_done(&stream->sender);
+	buf_done(&stream->plain);
 	free(stream->name);
 	free(stream->tls_host);
 	free(stream);
@@ -147,76 +143,22 @@ static void want_turn(struct stream *stream)
 	(void)uv_idle_start(&stream->idle, on_turn);
 }
 
-static void empty(struct buf *buf)
-{
-	size_t cap = buf->cap;
-	if (buf->capacity > KEPT_BYTES)
-		buf_done(buf);
-	else
-		buf_clear(buf);
-	buf->cap = cap;
-}
-
-static void swap(struct buf *a, struct buf *b)
-{
-	struct buf was = *a;
-	*a = *b;
-	*b = was;
-}
-
 size_t stream_queued(const struct stream *stream)
 {
-	return stream->out.len + stream->wire.len + stream->sending.len - stream->sent;
-}
-
-/* Fills `sending`, which is empty, with all that may leave now. */
-static int fill_sending(struct stream *stream, struct err *err)
-{
-	int rc = 0;
-	bool may_leave = stream->state == OPEN || stream->state == ENDING;
-	if (!stream->tls) {
-		if (may_leave)
-			swap(&stream->sending, &stream->out);
-		return 0;
-	}
-	if (may_leave && stream->out.len > 0) {
-		rc = tls_session_write(stream->tls, stream->out.data, stream->out.len, &stream->wire, err);
-		empty(&stream->out);
-	}
-	swap(&stream->sending, &stream->wire);
-	return rc;
+	return stream->plain.len + sender_len(&stream->sender);
 }
 
 static void flush(struct stream *stream);
 
-static void on_written(uv_write_t *request, int status)
+static void on_sent(void *context, int status)
 {
-	struct stream *stream = request->data;
-	empty(&stream->sending);
-	stream->sent = 0;
+	struct stream *stream = context;
 	if (stream->state == CLOSED)
 		return;
 	if (status < 0)
 		fail_uv(stream, status);
 	else
 		flush(stream);
-}
-
-/* Sends from `sending` what the kernel takes at once, and the rest when it can. */
-static int start_sending(struct stream *stream)
-{
-	uv_buf_t bytes = uv_buf_init(stream->sending.data, (unsigned)stream->sending.len);
-	int sent = uv_try_write(&stream->socket->uv.stream, &bytes, 1);
-	if (sent < 0 && sent != UV_EAGAIN)
-		return sent;
-	stream->sent = sent < 0 ? 0 : (size_t)sent;
-	if (stream->sent == stream->sending.len) {
-		empty(&stream->sending);
-		stream->sent = 0;
-		return 0;
-	}
-	bytes = uv_buf_init(stream->sending.data + stream->sent, (unsigned)(stream->sending.len - stream->sent));
-	return uv_write(&stream->write, &stream->socket->uv.stream, &bytes, 1, on_written);
 }
 
 static void on_shutdown(uv_shutdown_t *request, int status)
@@ -230,11 +172,8 @@ static void shut(struct stream *stream)
 {
 	struct err err = {0};
 	stream->shut = true;
-	if (stream->tls && !tls_session_end(stream->tls, &stream->wire, &err) && stream->wire.len > 0) {
-		uv_buf_t bytes = uv_buf_init(stream->wire.data, (unsigned)stream->wire.len);
-		(void)uv_try_write(&stream->socket->uv.stream, &bytes, 1); /* a courtesy */
-		empty(&stream->wire);
-	}
+	if (stream->tls && !tls_session_end(stream->tls, &stream->sender.waiting, &err))
+		(void)sender_flush(&stream->sender, &stream->socket->uv.stream); /* the read tells what went wrong */
 	(void)uv_shutdown(&stream->shutdown, &stream->socket->uv.stream, on_shutdown);
 }
 
@@ -249,14 +188,20 @@ static void check_drained(struct stream *stream)
 
 static void flush(struct stream *stream)
 {
-	if (!stream->socket || stream->sending.len > 0 || stream->shut)
-		return; /* on_written comes back here */
-	struct err err = {0};
-	if (fill_sending(stream, &err)) {
-		fail(stream, &err);
+	if (!stream->socket || stream->shut)
 		return;
+	struct err err = {0};
+	bool may_leave = stream->state == OPEN || stream->state == ENDING;
+	if (may_leave && stream->plain.len > 0) {
+		int rc = tls_session_write(stream->tls, stream->plain.data, stream->plain.len, &stream->sender.waiting,
+					   &err);
+		sender_empty(&stream->plain);
+		if (rc) {
+			fail(stream, &err);
+			return;
+		}
 	}
-	int status = stream->sending.len > 0 ? start_sending(stream) : 0;
+	int status = sender_flush(&stream->sender, &stream->socket->uv.stream);
 	if (status < 0) {
 		fail_uv(stream, status);
 		return;
@@ -278,7 +223,7 @@ int stream_write(struct stream *stream, const void *bytes, size_t len)
 		stream->tell_drained = true;
 		return ERR_TOO_BIG;
 	}
-	int rc = buf_add(&stream->out, bytes, len);
+	int rc = buf_add(stream->options.tls ? &stream->plain : &stream->sender.waiting, bytes, len);
 	if (!rc)
 		want_turn(stream);
 	return rc;
@@ -301,7 +246,7 @@ static void handshake(struct stream *stream)
 {
 	struct err err = {0};
 	bool done = false;
-	int rc = tls_session_handshake(stream->tls, &stream->wire, &done, &err);
+	int rc = tls_session_handshake(stream->tls, &stream->sender.waiting, &done, &err);
 	flush(stream); /* the peer learns why, too */
 	if (stream->state != HANDSHAKING)
 		return;
@@ -318,8 +263,8 @@ static void deliver_tls(struct stream *stream)
 	while ((stream->state == OPEN && !stream->paused) || stream->state == ENDING) {
 		struct err err = {0};
 		bool ended = false;
-		long len = tls_session_read(stream->tls, plain, sizeof(plain), &stream->wire, &ended, &err);
-		if (stream->wire.len > 0)
+		long len = tls_session_read(stream->tls, plain, sizeof(plain), &stream->sender.waiting, &ended, &err);
+		if (stream->sender.waiting.len > 0)
 			want_turn(stream);
 		if (len > 0 && stream->state == OPEN)
 			stream->options.on_data(stream->options.context, plain, (size_t)len);
@@ -506,11 +451,8 @@ static struct stream *stream_new(uv_loop_t *loop, const struct stream_options *o
 		stream->options.connect_timeout_ms = DEFAULT_CONNECT_TIMEOUT_MS;
 	stream->name = name_copy;
 	stream->tls_host = host_copy;
-	/* stream_write holds the cap over all three. */
-	buf_init(&stream->out, SIZE_MAX / 4);
-	buf_init(&stream->wire, SIZE_MAX / 4);
-	buf_init(&stream->sending, SIZE_MAX / 4);
-	stream->write.data = stream;
+	sender_init(&stream->sender, stream, on_sent);
+	buf_init(&stream->plain, SIZE_MAX / 4); /* stream_write holds the cap over all of it */
 	(void)uv_idle_init(loop, &stream->idle);
 	(void)uv_timer_init(loop, &stream->timer);
 	stream->idle.data = stream->timer.data = stream;

@@ -14,6 +14,7 @@
 #include <assert.h>
 #include <limits.h>
 #include <netinet/in.h>
+#include <stdint.h>
 #include <stdlib.h>
 
 struct tls_session {
@@ -110,7 +111,9 @@ static bool expect_host(SSL *ssl, const char *host)
 	if (numeric)
 		return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host) == 1;
 	SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	return SSL_set1_host(ssl, host) == 1 && SSL_set_tlsext_host_name(ssl, host) == 1;
+	/* What SSL_set_tlsext_host_name means, without casting its const away in our file. */
+	return SSL_set1_host(ssl, host) == 1 && SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+							 (void *)(uintptr_t)host) == 1;
 }
 
 struct tls_session *tls_session_new(struct tls_context *context, const char *host, struct err *err)

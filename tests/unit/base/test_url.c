@@ -182,26 +182,31 @@ static void test_url_parse_redis_gives_the_parts_decoded(void **state)
 	(void)state;
 	static const struct {
 		const char *url;
-		struct redis_url parts;
+		bool tls;
+		const char *host;
+		unsigned port;
+		const char *user;
+		const char *password;
+		unsigned database;
 	} CASES[] = {
-		{"redis://host", {.host = "host", .port = 6379}},
-		{"rediss://host:6380/2", {.tls = true, .host = "host", .port = 6380, .database = 2}},
-		{"redis://:p%40ss%3A%2Fw@host/", {.host = "host", .port = 6379, .password = "p@ss:/w"}},
-		{"redis://us%20er:pw@host:1/15", {.host = "host", .port = 1, .user = "us er", .password = "pw", .database = 15}},
-		{"redis://[::1]:7", {.host = "::1", .port = 7}},
-		{"redis://:@host", {.host = "host", .port = 6379}},
+		{"redis://host", .host = "host", .port = 6379},
+		{"rediss://host:6380/2", .tls = true, .host = "host", .port = 6380, .database = 2},
+		{"redis://:p%40ss%3A%2Fw@host/", .host = "host", .port = 6379, .password = "p@ss:/w"},
+		{"redis://us%20er:pw@host:1/15", .host = "host", .port = 1, .user = "us er", .password = "pw", .database = 15},
+		{"redis://[::1]:7", .host = "::1", .port = 7},
+		{"redis://:@host", .host = "host", .port = 6379},
 	};
 	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
 		struct redis_url parts;
 		struct err err = {0};
 		if (url_parse_redis(CASES[i].url, &parts, &err))
 			fail_msg("%s: %s", CASES[i].url, err.text);
-		assert_string_equal(parts.host, CASES[i].parts.host);
-		assert_text(parts.user, CASES[i].parts.user);
-		assert_text(parts.password, CASES[i].parts.password);
-		assert_int_equal(parts.tls, CASES[i].parts.tls);
-		assert_int_equal(parts.port, CASES[i].parts.port);
-		assert_int_equal(parts.database, CASES[i].parts.database);
+		assert_string_equal(parts.host, CASES[i].host);
+		assert_text(parts.user, CASES[i].user);
+		assert_text(parts.password, CASES[i].password);
+		assert_int_equal(parts.tls, CASES[i].tls);
+		assert_int_equal(parts.port, CASES[i].port);
+		assert_int_equal(parts.database, CASES[i].database);
 		redis_url_done(&parts);
 	}
 }
