@@ -6,8 +6,7 @@
  *      +--failed, refused, timed out-+-------------------+----------lost, a command timed out----+   on_down
  *   any state --redis_client_close--> CLOSED
  *
- * GREETING's commands leave together and are not among the calls: `greeting` names those that are not answered. The
- * PING tells whether Redis is able to serve: it may be loading, or want a password of which the URL knows nothing.
+ * GREETING's commands (redis_greeting.c) leave together, and are not among the calls.
  *
  * One timer serves the state: the backoff of WAITING, the patience of CONNECTING and GREETING, the earliest deadline of UP. */
 #include "net/redis_client.h"
@@ -18,6 +17,8 @@
 #include "base/url.h"
 #include "net/redis_calls.h"
 #include "net/redis_error.h"
+#include "net/redis_eval.h"
+#include "net/redis_greeting.h"
 #include "net/redis_script.h"
 #include "net/stream.h"
 #include "net/tls.h"
@@ -36,11 +37,9 @@ enum {
 	DEFAULT_BACKOFF_MAX_MS = 5000,
 	GREETING_BYTES = 64 * 1024,
 	KEPT_BYTES = 256 * 1024, /* memory that an empty buffer keeps */
-	MAX_LOADED = 64,         /* scripts remembered per connection; further ones are sent whole each time */
 };
 
 enum state { WAITING, CONNECTING, GREETING, UP, CLOSED };
-enum greeting { GREET_AUTH = 1, GREET_SELECT = 2, GREET_PING = 4 };
 
 struct redis_client {
 	uv_loop_t *loop;
@@ -50,7 +49,7 @@ struct redis_client {
 	char *name;
 	struct resp_limits limits;
 	enum state state;
-	unsigned greeting;            /* enum greeting, not answered yet */
+	struct redis_greeting greeting;
 	struct stream *stream;        /* CONNECTING, GREETING, UP */
 	struct resp_reader *reader;   /* of the present connection, or the last one */
 	uv_timer_t timer;
@@ -59,8 +58,7 @@ struct redis_client {
 	int64_t deadline_ms;          /* UP: when the timer fires */
 	bool overdue;                 /* it fired for a call, whose reply may lie unread: one more turn */
 	struct buf scratch;           /* a command while it is made */
-	const struct redis_script *loaded[MAX_LOADED]; /* that the present connection brought to Redis */
-	size_t loaded_count;
+	struct redis_loaded loaded;   /* by the present connection */
 	char told[ERR_TEXT_MAX];      /* by on_down, since the last on_up */
 };
 
@@ -238,53 +236,6 @@ int redis_client_command(struct redis_client *client, size_t argc, const char *c
 
 /* ---- scripts ---- */
 
-static bool is_loaded(const struct redis_client *client, const struct redis_script *script)
-{
-	for (size_t i = 0; i < client->loaded_count; i++) {
-		if (client->loaded[i] == script)
-			return true;
-	}
-	return false;
-}
-
-static void set_loaded(struct redis_client *client, const struct redis_script *script)
-{
-	if (client->loaded_count < MAX_LOADED)
-		client->loaded[client->loaded_count++] = script;
-}
-
-static void unset_loaded(struct redis_client *client, const struct redis_script *script)
-{
-	for (size_t i = 0; i < client->loaded_count; i++) {
-		if (client->loaded[i] == script)
-			client->loaded[i--] = client->loaded[--client->loaded_count];
-	}
-}
-
-/* EVAL or EVALSHA into scratch; the tail is what follows the script. */
-static int write_script(struct redis_client *client, const struct redis_script *script, bool by_sha, size_t argc,
-			const struct buf *tail)
-{
-	struct buf *out = &client->scratch;
-	int rc = resp_add_array(out, 2 + argc);
-	if (!rc)
-		rc = by_sha ? resp_add_bulk(out, "EVALSHA", 7) : resp_add_bulk(out, "EVAL", 4);
-	if (!rc)
-		rc = by_sha ? resp_add_bulk(out, script->sha, REDIS_SHA_SIZE - 1)
-			    : resp_add_bulk(out, script->text, script->len);
-	return rc ? rc : buf_add(out, tail->data, tail->len);
-}
-
-static int write_tail(struct buf *tail, size_t key_count, size_t argc, const char *const *argv, const size_t *lens)
-{
-	char keys[24];
-	int keys_len = snprintf(keys, sizeof(keys), "%zu", key_count);
-	int rc = resp_add_bulk(tail, keys, (size_t)keys_len);
-	for (size_t i = 0; i < argc && !rc; i++)
-		rc = resp_add_bulk(tail, argv[i], lens ? lens[i] : strlen(argv[i]));
-	return rc;
-}
-
 int redis_client_eval(struct redis_client *client, const struct redis_script *script, size_t key_count, size_t argc,
 		      const char *const *argv, const size_t *lens, int64_t timeout_ms, redis_on_reply *on_reply,
 		      void *context, struct err *err)
@@ -293,12 +244,12 @@ int redis_client_eval(struct redis_client *client, const struct redis_script *sc
 	int rc = require_up(client, err);
 	if (rc)
 		return rc;
-	bool by_sha = is_loaded(client, script);
+	bool by_sha = redis_loaded_has(&client->loaded, script);
 	struct buf tail;
 	buf_init(&tail, client->options.max_bytes);
-	rc = write_tail(&tail, key_count, argc, argv, lens);
+	rc = redis_eval_write_tail(&tail, key_count, argc, argv, lens);
 	if (!rc)
-		rc = write_script(client, script, by_sha, argc + 1, &tail);
+		rc = redis_eval_write(&client->scratch, script, by_sha, argc + 1, &tail);
 	if (rc) {
 		buf_done(&tail);
 		return no_room(client, rc, err);
@@ -314,7 +265,7 @@ int redis_client_eval(struct redis_client *client, const struct redis_script *sc
 	buf_done(&tail);
 	rc = send_call(client, &call, err);
 	if (!rc && !by_sha)
-		set_loaded(client, script);
+		redis_loaded_add(&client->loaded, script);
 	return rc;
 }
 
@@ -326,8 +277,8 @@ static int repeat_with_text(struct redis_client *client, const struct redis_call
 	again.script = NULL; /* a second NOSCRIPT is an error */
 	again.tail = NULL;
 	again.tail_len = 0;
-	unset_loaded(client, call->script);
-	int rc = write_script(client, call->script, false, call->argc, &tail);
+	redis_loaded_drop(&client->loaded, call->script);
+	int rc = redis_eval_write(&client->scratch, call->script, false, call->argc, &tail);
 	free(call->tail);
 	return rc ? no_room(client, rc, err) : send_call(client, &again, err);
 }
@@ -360,30 +311,14 @@ static void on_answer(struct redis_client *client, const struct resp_value *repl
 		drop(client, &err, INT64_MIN);
 }
 
-static void explain_greeting(const struct redis_client *client, unsigned step, const struct resp_value *reply,
-			     struct err *err)
-{
-	(void)redis_error_explain(reply, err);
-	if (err->code != ERR_INVALID)
-		return;
-	if (step == GREET_AUTH)
-		(void)err_set(err, ERR_DENIED, "Redis refused the user or the password of the URL, or has none set");
-	else if (step == GREET_SELECT)
-		(void)err_set(err, ERR_INVALID, "Redis has no database %u", client->url.database);
-}
-
 static void on_greeted(struct redis_client *client, const struct resp_value *reply)
 {
-	unsigned step = client->greeting & -client->greeting; /* the lowest: they were sent in this order */
-	client->greeting &= ~step;
-	bool may_not_ping = step == GREET_PING && redis_error_is(reply, "NOPERM"); /* but is known, and served */
-	if (reply->type == RESP_ERROR && !may_not_ping) {
-		struct err err = {0};
-		explain_greeting(client, step, reply, &err);
+	struct err err = {0};
+	if (redis_greeting_answer(&client->greeting, &client->url, reply, &err)) {
 		drop_for(client, &err);
 		return;
 	}
-	if (client->greeting)
+	if (client->greeting.waits)
 		return;
 	client->state = UP;
 	client->deadline_ms = INT64_MAX;
@@ -420,26 +355,10 @@ static void on_data(void *context, const char *bytes, size_t len)
 static void on_open(void *context)
 {
 	struct redis_client *client = context;
-	const struct redis_url *url = &client->url;
 	struct buf out;
 	buf_init(&out, GREETING_BYTES);
-	int rc = 0;
 	client->state = GREETING;
-	client->greeting = GREET_PING;
-	if (url->password) {
-		const char *const with_user[] = {"AUTH", url->user, url->password};
-		const char *const without[] = {"AUTH", url->password};
-		client->greeting |= GREET_AUTH;
-		rc = url->user ? resp_add_command(&out, 3, with_user, NULL) : resp_add_command(&out, 2, without, NULL);
-	}
-	if (!rc && url->database) {
-		char database[16];
-		(void)snprintf(database, sizeof(database), "%u", url->database);
-		client->greeting |= GREET_SELECT;
-		rc = resp_add_command(&out, 2, (const char *[]){"SELECT", database}, NULL);
-	}
-	if (!rc)
-		rc = resp_add_command(&out, 1, (const char *[]){"PING"}, NULL);
+	int rc = redis_greeting_write(&client->greeting, &client->url, &out);
 	if (!rc)
 		rc = stream_write(client->stream, out.data, out.len);
 	if (out.data)
@@ -472,7 +391,7 @@ static void begin_connecting(struct redis_client *client)
 		.on_closed = on_closed,
 	};
 	client->state = CONNECTING;
-	client->loaded_count = 0;
+	client->loaded.count = 0;
 	resp_reader_free(client->reader);
 	client->reader = resp_reader_new(&client->limits);
 	if (!client->reader)
