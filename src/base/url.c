@@ -107,6 +107,77 @@ int url_check_redis(const char *url, struct err *err)
 	return 0;
 }
 
+/* A copy of a part, decoded and in our own memory; NULL where there is none. */
+static int copy_part(CURLU *parsed, CURLUPart what, char **into, struct err *err)
+{
+	AUTO_CURL char *text = NULL;
+	CURLUcode code = curl_url_get(parsed, what, &text, CURLU_URLDECODE);
+	*into = NULL;
+	if (code == CURLUE_NO_USER || code == CURLUE_NO_PASSWORD || (text && !*text))
+		return 0;
+	if (code == CURLUE_OUT_OF_MEMORY)
+		return err_set(err, ERR_NOMEM, "out of memory");
+	if (code != CURLUE_OK)
+		return err_set(err, ERR_INVALID, "the URL has a control character in its user or password");
+	*into = strdup(text);
+	return *into ? 0 : err_set(err, ERR_NOMEM, "out of memory");
+}
+
+/* "[::1]" without its brackets. */
+static void strip_brackets(char *host)
+{
+	size_t len = strlen(host);
+	if (host[0] != '[' || host[len - 1] != ']')
+		return;
+	memmove(host, host + 1, len - 2);
+	host[len - 2] = '\0';
+}
+
+int url_parse_redis(const char *url, struct redis_url *parts, struct err *err)
+{
+	*parts = (struct redis_url){.port = 6379};
+	int rc = url_check_redis(url, err);
+	if (rc)
+		return rc;
+	AUTO_URL CURLU *parsed = curl_url();
+	rc = parse(parsed, url, err);
+	if (!rc)
+		rc = refuse_part(parsed, CURLUPART_QUERY, "query (a password stands before the host: redis://:password@host)",
+				 err);
+	if (!rc)
+		rc = copy_part(parsed, CURLUPART_HOST, &parts->host, err);
+	if (!rc)
+		rc = copy_part(parsed, CURLUPART_USER, &parts->user, err);
+	if (!rc)
+		rc = copy_part(parsed, CURLUPART_PASSWORD, &parts->password, err);
+	if (rc)
+		return rc;
+	if (parts->user && !parts->password)
+		return err_set(err, ERR_INVALID,
+			       "the URL has a user without a password; write redis://:password@host or "
+			       "redis://user:password@host");
+	strip_brackets(parts->host);
+	AUTO_CURL char *scheme = part(parsed, CURLUPART_SCHEME);
+	AUTO_CURL char *port = part(parsed, CURLUPART_PORT);
+	AUTO_CURL char *path = part(parsed, CURLUPART_PATH);
+	parts->tls = scheme && strcmp(scheme, "rediss") == 0;
+	if (port)
+		parts->port = (unsigned)strtoul(port, NULL, 10);
+	if (path && path[1])
+		parts->database = (unsigned)strtoul(path + 1, NULL, 10);
+	return 0;
+}
+
+void redis_url_done(struct redis_url *parts)
+{
+	free(parts->host);
+	free(parts->user);
+	if (parts->password)
+		explicit_bzero(parts->password, strlen(parts->password));
+	free(parts->password);
+	*parts = (struct redis_url){0};
+}
+
 char *url_masked(const char *url)
 {
 	AUTO_URL CURLU *parsed = curl_url();

@@ -17,6 +17,9 @@ struct tls_context *tls_client_new(const char *ca_file, struct err *err);
 /* A server with its certificate (chain) and key, PEM files. */
 struct tls_context *tls_server_new(const char *cert_file, const char *key_file, struct err *err);
 
+/* One more owner, who frees it too. NULL is ignored. */
+struct tls_context *tls_context_ref(struct tls_context *context);
+
 /* Sessions made of it live on. NULL is ignored. */
 void tls_context_free(struct tls_context *context);
 

@@ -31,6 +31,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct err err = {0};
 	(void)!url_check_http(url, &err);
 	(void)!url_check_redis(url, &err);
+	struct redis_url parts;
+	int rc = url_parse_redis(url, &parts, &err);
+	assert(rc || (parts.host && parts.port > 0 && parts.port <= 65535));
+	redis_url_done(&parts);
 	char *masked = url_masked(url);
 	assert(masked);
 	assert_masked(url, masked);

@@ -169,6 +169,77 @@ static void test_url_masked_without_memory_is_null_or_right(void **state)
 	} while (reached);
 }
 
+static void assert_text(const char *text, const char *expected)
+{
+	if (expected)
+		assert_string_equal(text, expected);
+	else
+		assert_null(text);
+}
+
+static void test_url_parse_redis_gives_the_parts_decoded(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *url;
+		bool tls;
+		const char *host;
+		unsigned port;
+		const char *user;
+		const char *password;
+		unsigned database;
+	} CASES[] = {
+		{"redis://host", .host = "host", .port = 6379},
+		{"rediss://host:6380/2", .tls = true, .host = "host", .port = 6380, .database = 2},
+		{"redis://:p%40ss%3A%2Fw@host/", .host = "host", .port = 6379, .password = "p@ss:/w"},
+		{"redis://us%20er:pw@host:1/15", .host = "host", .port = 1, .user = "us er", .password = "pw", .database = 15},
+		{"redis://[::1]:7", .host = "::1", .port = 7},
+		{"redis://:@host", .host = "host", .port = 6379},
+	};
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		struct redis_url parts;
+		struct err err = {0};
+		if (url_parse_redis(CASES[i].url, &parts, &err))
+			fail_msg("%s: %s", CASES[i].url, err.text);
+		assert_string_equal(parts.host, CASES[i].host);
+		assert_text(parts.user, CASES[i].user);
+		assert_text(parts.password, CASES[i].password);
+		assert_int_equal(parts.tls, CASES[i].tls);
+		assert_int_equal(parts.port, CASES[i].port);
+		assert_int_equal(parts.database, CASES[i].database);
+		redis_url_done(&parts);
+	}
+}
+
+static void test_url_parse_redis_refuses_what_clients_read_differently(void **state)
+{
+	(void)state;
+	static const char *const BAD[] = {"redis://hunter2@host", "redis://host?password=hunter2", "redis://:hun%00ter2@host",
+					  "http://:hunter2@host", "redis://:hunter2@host/x"};
+	for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
+		struct redis_url parts;
+		struct err err = {0};
+		assert_int_equal(url_parse_redis(BAD[i], &parts, &err), ERR_INVALID);
+		assert_lacks(err.text, "ter2");
+		redis_url_done(&parts);
+	}
+}
+
+static void test_url_parse_redis_survives_any_failing_allocation(void **state)
+{
+	(void)state;
+	unsigned nth = 0;
+	bool hit;
+	do {
+		struct redis_url parts;
+		fault_arm(++nth);
+		int rc = url_parse_redis("redis://user:pw@host:1/2", &parts, NULL);
+		hit = fault_disarm();
+		assert_int_equal(rc, hit ? ERR_NOMEM : 0);
+		redis_url_done(&parts);
+	} while (hit);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -178,6 +249,9 @@ int main(void)
 		cmocka_unit_test(test_url_masked_hides_passwords_and_nothing_else),
 		cmocka_unit_test(test_url_masked_hides_all_of_what_does_not_parse),
 		cmocka_unit_test(test_url_masked_without_memory_is_null_or_right),
+		cmocka_unit_test(test_url_parse_redis_gives_the_parts_decoded),
+		cmocka_unit_test(test_url_parse_redis_refuses_what_clients_read_differently),
+		cmocka_unit_test(test_url_parse_redis_survives_any_failing_allocation),
 	};
 	return cmocka_run_group_tests_name("url", tests, NULL, NULL);
 }

@@ -1,0 +1,2 @@
+-- "quotes", back\slash, ä, tab	
+return 1
