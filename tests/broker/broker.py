@@ -104,7 +104,7 @@ class Broker:
         """A failure is (id, number[, error[, together]])."""
         flat = []
         for failure in failures:
-            flat += [*failure, "{}", 0][:3] + [failure[3] if len(failure) > 3 else 0]
+            flat += [*failure, "{}", 0][:3] + [int(failure[3]) if len(failure) > 3 else 0]
         back, died, texts = self.run("fail", holder, self.max_attempts, self.two_nodes, self.avoid_ms, self.alone_ms,
                                      len(failures), *flat)
         self.back, self.died = back, died
