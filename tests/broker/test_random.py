@@ -5,6 +5,8 @@ import random
 
 import pytest
 
+from broker import read_scripts
+from mutants import BY_RANDOM_PLANS
 from simulation import Simulation
 
 SEED = int(os.environ.get("IDM_BROKER_SEED", random.SystemRandom().randrange(1 << 30)))
@@ -23,3 +25,15 @@ def run_plan(server, seed, texts=None, elsewhere=False):
 def test_random_plans_lose_and_repeat_nothing(server, elsewhere):
     for plan in range(PLANS):
         run_plan(server, SEED + plan, elsewhere=elsewhere)
+
+
+@pytest.mark.parametrize("rule", BY_RANDOM_PLANS)
+def test_random_plans_notice_a_broken_rule(server, rule):
+    texts = read_scripts([BY_RANDOM_PLANS[rule]])
+    for plan in range(40):
+        for elsewhere in (False, True):
+            try:
+                run_plan(server, SEED + plan, texts, elsewhere)
+            except AssertionError:
+                return
+    raise AssertionError(f"{rule}: nobody noticed")

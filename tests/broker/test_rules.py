@@ -31,7 +31,7 @@ def test_r1_an_id_off_the_books_is_passed_over_and_cleared(broker):
     broker.check_books()
 
 
-@pytest.mark.parametrize("how", ["commit", "fail", "return", "inventory"])
+@pytest.mark.parametrize("how", ["commit", "fail", "return", "inventory", "reap", "epoch"])
 def test_r1_the_sender_never_keeps_what_is_off_the_books(broker, how):
     push(broker, "x")
     (x,) = broker.take("a", n=1).ids
@@ -45,8 +45,13 @@ def test_r1_the_sender_never_keeps_what_is_off_the_books(broker, how):
         assert broker.fail("b:1", (x, 1)) == ["stale"]
     elif how == "return":
         assert broker.give_back("b:1", (x, 1)) == ["stale"]
-    else:
+    elif how == "inventory":
         assert broker.inventory("b", 1, 1) == ("executed", 0, 0)
+    elif how == "reap":
+        assert broker.reap_now("b:1")["back"] == 0
+    else:
+        assert broker.renew("b", 2) == ("executed", 0, 0, 0)
+    assert broker.redis.exists(broker.key("losses")) == 0
     assert broker.books() == ({}, [], {})
     assert results(broker) == [b"result"]
     broker.check_books()
