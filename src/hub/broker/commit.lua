@@ -1,0 +1,190 @@
+-- Takes items off the books and makes their writes, set by set: R1, R9, R10, R11. Called with what a node's commit call brought.
+
+local holder = arg_holder()
+local rules = {
+	max_attempts = arg_number(1, 1000000), two_nodes = arg_number(0, 1) == 1, avoid_ms = arg_number(0, MOST), now = now_ms(),
+}
+local require_result = arg_number(0, 1) == 1
+local destination, seed = arg_text(), arg_text()
+local elsewhere = destination ~= ''
+local output = KEYS[3]
+
+local function read_set()
+	local ids = arg_number(0, 100000)
+	local set = { seq = ids == 0 and arg_number(1, MOST) or nil, ids = arg_pairs(ids), writes = {} }
+	for i = 1, arg_number(0, 1000000) do
+		local write, argc = {}, arg_number(2, 1000000)
+		for j = 1, argc do
+			write[j] = arg_text()
+		end
+		set.writes[i] = write
+	end
+	return set
+end
+
+local sets = {}
+for i = 1, arg_number(1, 100000) do
+	sets[i] = read_set()
+end
+if elsewhere and string.find(destination, '[%s%c]') then
+	error('IDM the destination has blanks')
+end
+
+when_full(false)
+
+local held = key('held:' .. holder)
+local known_types = {}
+local forgotten, cleared = {}, {} -- ids off the books for good; ids that the holder must have no more (R1)
+local back, died = 0, 0
+
+-- Where the write goes: 'here', 'there' (R9), or nil and why not.
+local function check_place(write, form)
+	local name = write[2]
+	local to_output = is_output_key(name, output)
+	if name == input and not (elsewhere and to_output) and not string.find(name, ':idm:', 1, true) then
+		if form.joins and form.type == 'list' then
+			return 'here'
+		end
+		return nil, write[1] .. ': not on the input queue'
+	end
+	if to_output then
+		return elsewhere and 'there' or 'here'
+	end
+	return nil, write[1] .. ': not on the output queue, nor a key below it'
+end
+
+-- R11: everything, before anything is written. Returns what goes there, or nil and the reason.
+local function check(set)
+	local view, there = { types = {}, lengths = {} }, {}
+	if #set.writes == 0 and require_result then
+		return nil, 'closed without a result, which the task requires'
+	end
+	for i, write in ipairs(set.writes) do
+		local form, reason = check_form(write)
+		local place
+		if form then
+			place, reason = check_place(write, form)
+		end
+		if place == 'there' then
+			there[#there + 1] = write
+		elseif place == 'here' then
+			reason = check_type(write, form, view, known_types)
+		end
+		if reason then
+			return nil, reason
+		end
+	end
+	for name, type in pairs(view.types) do
+		known_types[name] = type
+	end
+	return there
+end
+
+local function real_ids(set)
+	local real = 0
+	for _, pair in ipairs(set.ids) do
+		real = real + (on_books(pair[1]) and 1 or 0)
+	end
+	return real
+end
+
+-- The set does not land: what the sender holds by those very takes goes back, charged where there is a reason.
+local function give_back(set, reason)
+	for _, pair in ipairs(set.ids) do
+		local id = pair[1]
+		if let_go(holder, id, pair[2]) then
+			if reason then
+				redis.call('HDEL', key('alone'), id)
+			else
+				count('returned', 1)
+			end
+			if reason and charge(holder, id, cjson.encode({ error = reason }), rules) then
+				died = died + 1
+			else
+				redis.call('RPUSH', key('retry'), id)
+				back = back + 1
+			end
+		end
+	end
+end
+
+-- R9: the entry that takes the writes to the output's Redis. q follows the clock, so that a Redis that lost its last
+-- moments never gives one out again.
+local function put_into_outbox(writes, items)
+	local time = redis.call('TIME')
+	local q = math.max(tonumber(redis.call('GET', key('outbox_q')) or 0) + 1, time[1] * 1000000 + time[2])
+	redis.call('SETNX', key('outbox_source'), string.sub(redis.sha1hex(seed .. ' ' .. digits(q)), 1, 16))
+	redis.call('SET', key('outbox_q'), digits(q))
+	redis.call('HSET', key('outbox_items'), digits(q), cmsgpack.pack(items))
+	redis.call('RPUSH', key('outbox'), digits(q) .. ' ' .. destination .. ' ' .. cmsgpack.pack(writes))
+end
+
+-- Checked; its ids are on the books, if it has any.
+local function land(set, there)
+	local items, sending = {}, #there > 0
+	for _, pair in ipairs(set.ids) do
+		if sending then
+			items[#items + 1] = pair[1]
+			items[#items + 1] = redis.call('HGET', key('items'), pair[1]) or ''
+		end
+		redis.call('HDEL', key('items'), pair[1])
+		cleared[#cleared + 1] = pair[1]
+		forgotten[#forgotten + 1] = pair[1]
+	end
+	local going = {}
+	for _, write in ipairs(there) do
+		going[write] = true
+	end
+	for _, write in ipairs(set.writes) do
+		if not going[write] then
+			make_write(write)
+		end
+	end
+	if sending then
+		put_into_outbox(there, items)
+	end
+end
+
+-- Writes of no item: once for each seq, which grows.
+local function commit_loose(set)
+	if set.seq <= tonumber(redis.call('HGET', key('loose'), holder) or 0) then
+		return 'duplicate'
+	end
+	local there, reason = check(set)
+	if not there then
+		return reason
+	end
+	redis.call('HSET', key('loose'), holder, digits(set.seq))
+	land(set, there)
+	count('loose', 1)
+	return 'ok'
+end
+
+local function commit_set(set)
+	local real = real_ids(set)
+	if real < #set.ids then
+		give_back(set, nil)
+		count('duplicates', #set.ids - real)
+		return real == 0 and 'duplicate' or 'incomplete'
+	end
+	local there, reason = check(set)
+	if not there then
+		give_back(set, reason)
+		return reason
+	end
+	land(set, there)
+	count('done', #set.ids)
+	count('empty', #set.writes == 0 and #set.ids or 0)
+	return 'ok'
+end
+
+local answers = {}
+for i, set in ipairs(sets) do
+	answers[i] = set.seq and commit_loose(set) or commit_set(set)
+end
+flush_writes()
+call_many('HDEL', held, cleared)
+forget(forgotten)
+drop_if_empty(holder)
+save_counts()
+return { back, died, answers, partly or '' }
