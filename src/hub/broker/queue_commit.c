@@ -177,7 +177,7 @@ static bool is_set(const struct queue_commit *commit, size_t i)
 	return (kind == OUTCOME_DONE || kind == OUTCOME_WRITE) && commit->results[i] != OUTCOME_REFUSED;
 }
 
-static int send(struct queue_commit *commit, enum part which, struct script_call *call, enum broker_script script, size_t keys,
+static int send_part(struct queue_commit *commit, enum part which, struct script_call *call, enum broker_script script, size_t keys,
 		queue_on_reply *on_reply, struct err *err)
 {
 	struct commit_part *part = &commit->parts[which];
@@ -216,7 +216,7 @@ static int send_commit(struct queue_commit *commit, const char *holder, struct e
 	script_call_add_number(&call, (int64_t)part->count);
 	for (size_t i = 0; i < part->count; i++)
 		add_set(&call, commit_outcome(commit->batch, part->outcomes[i]));
-	return send(commit, PART_COMMIT, &call, SCRIPT_COMMIT, 3, on_commit, err);
+	return send_part(commit, PART_COMMIT, &call, SCRIPT_COMMIT, 3, on_commit, err);
 }
 
 /* What broke the table is charged with that message. */
@@ -240,7 +240,7 @@ static int send_fail(struct queue_commit *commit, const char *holder, char *cons
 			script_call_add_number(&call, outcome->together);
 		}
 	}
-	return send(commit, PART_FAIL, &call, SCRIPT_FAIL, 2, on_fail, err);
+	return send_part(commit, PART_FAIL, &call, SCRIPT_FAIL, 2, on_fail, err);
 }
 
 static int send_return(struct queue_commit *commit, const char *holder, struct err *err)
@@ -257,7 +257,7 @@ static int send_return(struct queue_commit *commit, const char *holder, struct e
 		if (outcome->kind == OUTCOME_RETURN)
 			add_pairs(&call, outcome);
 	}
-	return send(commit, PART_RETURN, &call, SCRIPT_RETURN, 2, on_return, err);
+	return send_part(commit, PART_RETURN, &call, SCRIPT_RETURN, 2, on_return, err);
 }
 
 /* ---- what a person reads about a failure ---- */
@@ -285,12 +285,13 @@ static char **check(struct queue_commit *commit, const char *node, const char *h
 	for (size_t i = 0; errors && i < count; i++) {
 		const struct outcome *outcome = commit_outcome(commit->batch, i);
 		struct err err = {0};
-		for (size_t k = 0; k < outcome->write_count && !err.code; k++)
-			(void)write_command_check(outcome->writes[k].args, outcome->writes[k].count, &targets, &err);
-		if (err.code)
+		int rc = 0;
+		for (size_t k = 0; k < outcome->write_count && !rc; k++)
+			rc = write_command_check(outcome->writes[k].args, outcome->writes[k].count, &targets, &err);
+		if (rc)
 			refuse(commit, i, err.text);
-		if (outcome->kind == OUTCOME_FAIL || (outcome->kind == OUTCOME_DONE && err.code))
-			errors[i] = error_text(outcome, err.code ? err.text : NULL, node, hostname);
+		if (outcome->kind == OUTCOME_FAIL || (outcome->kind == OUTCOME_DONE && rc))
+			errors[i] = error_text(outcome, rc ? err.text : NULL, node, hostname);
 	}
 	return errors;
 }
