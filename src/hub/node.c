@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,8 +61,21 @@ bool node_take_heartbeat(struct node *node, const struct heartbeat_message *mess
 	       replace(&node->pull, message->pull);
 }
 
+/* A node that fails everything says itself that it runs well. */
+static const char *error_of(const struct node *node, char *into, size_t size)
+{
+	if (!node_guard_is_on(&node->guard))
+		return node->error;
+	(void)snprintf(into, size, "%u items failed here in a row; it gets one at a time, with pauses. The last failure: %s",
+		       node->guard.streak, node->guard.reason);
+	return into;
+}
+
 json_t *node_to_json(const struct node *node, const char *idle_reason)
 {
+	char guarded[GUARD_REASON_SIZE + 128];
+	const char *error = error_of(node, guarded, sizeof(guarded));
+	bool failing = node_guard_is_on(&node->guard) && node->online;
 	char seen[RFC3339_SIZE];
 	char registered[RFC3339_SIZE];
 	clock_format_rfc3339(node->seen_wall_ms, seen);
@@ -71,8 +85,8 @@ json_t *node_to_json(const struct node *node, const char *idle_reason)
 		"id", node->id, "hostname", node->hostname, "architecture", node->architecture, "platform",
 		node->platform ? node->platform->name : NULL, "cpu_count", (json_int_t)node->cpu_count, "last_seen", seen,
 		"status", node->online ? "Online" : "Offline", "runtime_status",
-		runtime_status_name(node->runtime_status), "active_containers", (json_int_t)node->active_containers,
-		"slots", (json_int_t)node->slots, "task", node->task, "error", node->error, "pull", node->pull,
+		runtime_status_name(failing ? RUNTIME_STATUS_ERROR : node->runtime_status), "active_containers", (json_int_t)node->active_containers,
+		"slots", (json_int_t)node->slots, "task", node->task, "error", error, "pull", node->pull,
 		"idle_reason", idle_reason, "stop_requested", (int)node->stop_requested, "runtime", node->runtime,
 		"agent_version", node->agent_version, "registered_at", registered);
 }

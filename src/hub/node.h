@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/random.h"
+#include "hub/node_guard.h"
 #include "proto/limits.h"
 #include "proto/node_messages.h"
 #include "proto/platform.h"
@@ -41,6 +42,8 @@ struct node {
 	char *task;
 	char *error;
 	char *pull;
+
+	struct node_guard guard;
 
 	bool online;                     /* which of the registry's two lists it is in */
 	struct task_wait *wait;          /* its held call, or NULL */

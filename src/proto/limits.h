@@ -25,6 +25,7 @@ enum {
 	LIMIT_RESULT = 16 * 1024 * 1024, /* bytes of all writes of one item */
 	LIMIT_COMMIT_BODY = 32 * 1024 * 1024,  /* bytes, POST /gridnode/commit */
 	LIMIT_LEASE_ANSWER = 32 * 1024 * 1024, /* bytes */
+	LIMIT_INVENTORY_BODY = 2 * 1024 * 1024, /* bytes, POST /gridnode/inventory: 10,000 pairs and more */
 	LIMIT_FAILURE = 12 * 1024,       /* bytes of a failure's JSON: reason and log tail */
 	LIMIT_ITEM_ID = 64,              /* bytes */
 	LIMIT_TASK_WAIT_S = 60,          /* a held call is answered after that at the latest */

@@ -22,3 +22,13 @@ void handle_node_stop(struct api_call *call);
 void handle_node_register(struct api_call *call);
 void handle_node_heartbeat(struct api_call *call);
 void handle_node_task(struct api_call *call);
+
+/* lease_resource.c */
+void handle_node_lease(struct api_call *call);
+void handle_node_commit(struct api_call *call);
+void handle_node_inventory(struct api_call *call);
+
+/* dead_resource.c */
+void handle_dead_list(struct api_call *call);
+void handle_dead_retry(struct api_call *call);
+void handle_dead_drop(struct api_call *call);

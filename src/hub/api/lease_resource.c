@@ -122,7 +122,174 @@ void handle_node_lease(struct api_call *call)
 	}
 	call->request->holder = exchange;
 	call->request->on_gone = on_lease_gone;
-	queue_lease_begin(&exchange->call, queue);
-	http_hold(call->request); /* may be gone at once, and the exchange with it */
-	broker_start_lease(call->hub->broker, queue, node->id);
+	http_hold(call->request);
+	queue_lease(queue, &exchange->call);
+}
+
+/* ---- commit ---- */
+
+/* A batch on its way: held until Redis has answered all of it. */
+struct commit_exchange {
+	struct hub *hub;
+	struct http_request *request;
+	char node[LIMIT_NODE_ID + 1];
+	struct queue_commit *commit;
+};
+
+static void free_commit_exchange(struct http_request *request)
+{
+	struct commit_exchange *exchange = request->holder;
+	queue_commit_abandon(exchange->commit);
+	free(exchange);
+}
+
+/* Why it failed, for the guard: the node's own words. */
+static void note_failure(struct node *node, const struct outcome *outcome)
+{
+	AUTO_JSON json_t *error = json_loadb(outcome->error, outcome->error_len, 0, NULL);
+	const char *reason = json_string_value(json_object_get(error, "reason"));
+	bool was_on = node_guard_is_on(&node->guard);
+	node_guard_failure(&node->guard, reason ? reason : "no reason given", clock_monotonic_ms(), random_u32());
+	if (!was_on && node_guard_is_on(&node->guard))
+		log_warn(NULL, "node=%s (%s) failed %u items in a row, the last one: %s; it gets one at a time, with pauses",
+			 node->id, node->hostname, node->guard.streak, node->guard.reason);
+}
+
+static void judge(struct node *node, const struct commit_batch *batch, const enum outcome_result *results)
+{
+	for (size_t i = 0; i < commit_count(batch); i++) {
+		const struct outcome *outcome = commit_outcome(batch, i);
+		if (outcome->kind == OUTCOME_DONE && results[i] == OUTCOME_ACCEPTED)
+			node_guard_success(&node->guard);
+		else if (outcome->kind == OUTCOME_FAIL)
+			note_failure(node, outcome);
+	}
+}
+
+static void on_committed(void *context, const struct commit_batch *batch, const enum outcome_result *results,
+			 char *const *messages, const struct err *err)
+{
+	struct commit_exchange *exchange = context;
+	struct node *node = nodes_find(exchange->hub->nodes, exchange->node);
+	if (!err && node)
+		judge(node, batch, results);
+	if (err)
+		reply_err(exchange->request, err);
+	else
+		reply_json(exchange->request, HTTP_OK, commit_answer_encode(results, messages, commit_count(batch)));
+	free(exchange);
+}
+
+/* ?task_id=…&epoch=…; false when it was refused. */
+static bool read_commit_query(struct api_call *call, const char **task_id, int64_t *epoch)
+{
+	*task_id = http_query(call->request, "task_id");
+	*epoch = node_plane_number(call->request, "epoch");
+	if (*task_id && *epoch > 0)
+		return true;
+	reply_error(call->request, HTTP_BAD_REQUEST, "bad_request", "task_id and epoch are needed in the query");
+	return false;
+}
+
+static struct commit_batch *read_batch(struct api_call *call)
+{
+	struct err err = {0};
+	struct commit_batch *batch = commit_parse(call->request->body, call->request->body_len, &err);
+	if (batch && commit_count(batch) > 0)
+		return batch;
+	if (batch)
+		(void)err_set(&err, ERR_INVALID, "the batch is empty");
+	if (err.code == ERR_PROTOCOL)
+		err.code = ERR_INVALID; /* the node's, not Redis' */
+	commit_free(batch);
+	reply_err(call->request, &err);
+	return NULL;
+}
+
+void handle_node_commit(struct api_call *call)
+{
+	const char *task_id;
+	int64_t epoch;
+	struct err err = {0};
+	struct node *node = node_plane_caller(call, http_query(call->request, "node_id"));
+	if (!node || !read_commit_query(call, &task_id, &epoch))
+		return;
+	struct queue *queue = find_queue(call, task_id);
+	struct commit_batch *batch = queue ? read_batch(call) : NULL;
+	if (!batch)
+		return;
+	struct commit_exchange *exchange = calloc(1, sizeof(*exchange));
+	if (!exchange) {
+		commit_free(batch);
+		reply_json(call->request, HTTP_OK, NULL);
+		return;
+	}
+	*exchange = (struct commit_exchange){.hub = call->hub, .request = call->request};
+	memcpy(exchange->node, node->id, sizeof(exchange->node));
+	call->request->holder = exchange;
+	call->request->on_gone = free_commit_exchange;
+	exchange->commit = queue_commit(queue, node->id, node->hostname, epoch, batch, on_committed, exchange, &err);
+	if (exchange->commit) {
+		http_hold(call->request);
+	} else if (err.code) {
+		reply_err(call->request, &err);
+		free(exchange);
+	}
+}
+
+/* ---- inventory ---- */
+
+struct inventory_exchange {
+	struct http_request *request;
+	struct queue_op *op;
+};
+
+static void free_inventory_exchange(struct http_request *request)
+{
+	struct inventory_exchange *exchange = request->holder;
+	queue_op_abandon(exchange->op);
+	free(exchange);
+}
+
+static void on_inventory(void *context, const struct resp_value *reply, const struct err *err)
+{
+	struct inventory_exchange *exchange = context;
+	bool superseded = !err && reply->type == RESP_ARRAY && reply->count > 0 && resp_is(&reply->elements[0], "superseded");
+	if (err)
+		reply_err(exchange->request, err);
+	else if (superseded)
+		reply_error(exchange->request, HTTP_CONFLICT, "superseded", "a later run of this node has begun");
+	else
+		reply_json(exchange->request, HTTP_OK, json_pack("{s:I}", "returned", (json_int_t)(reply->count > 1 ? reply->elements[1].integer : 0)));
+	free(exchange);
+}
+
+void handle_node_inventory(struct api_call *call)
+{
+	struct inventory_request request;
+	struct err err = {0};
+	if (inventory_request_parse(call->body, &request, &err)) {
+		reply_err(call->request, &err);
+		return;
+	}
+	const struct node *node = node_plane_caller(call, request.node_id);
+	struct queue *queue = node ? find_queue(call, request.task_id) : NULL;
+	struct inventory_exchange *exchange = queue ? calloc(1, sizeof(*exchange)) : NULL;
+	if (!queue)
+		return;
+	if (!exchange) {
+		reply_json(call->request, HTTP_OK, NULL);
+		return;
+	}
+	request.node_id = node->id;
+	exchange->request = call->request;
+	exchange->op = queue_inventory(queue, &request, on_inventory, exchange, &err);
+	if (!exchange->op) {
+		reply_err(call->request, &err);
+		free(exchange);
+		return;
+	}
+	call->request->holder = exchange;
+	call->request->on_gone = free_inventory_exchange;
+	http_hold(call->request);
 }

@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { HOLDING_MAX = 100 }; /* tasks in one heartbeat */
+
 /* The current task as a node of that platform gets it: an object or JSON null; NULL without memory. A platform of NULL is
  * one that no image is made for. */
 static json_t *current_config(const struct hub *hub, const struct node *node, const char *platform)
@@ -52,6 +54,31 @@ static struct node *find_node(struct api_call *call, const char *id)
 	return node;
 }
 
+struct node *node_plane_caller(struct api_call *call, const char *given_id)
+{
+	if (call->node && (!given_id || strcmp(given_id, call->node->id) == 0)) {
+		nodes_seen(call->hub->nodes, call->node, hub_now());
+		return call->node;
+	}
+	reply_error(call->request, HTTP_FORBIDDEN, "forbidden",
+		    call->node ? "this secret is another node's" : "this call needs a node's own secret, which registration gives");
+	return NULL;
+}
+
+/* The heartbeat's word on the items that the node holds: its holder is renewed in each of those tasks. */
+static void renew(struct hub *hub, const struct node *node, const struct heartbeat_message *message)
+{
+	size_t i;
+	json_t *entry;
+	json_array_foreach(message->holding, i, entry) {
+		const char *task_id = json_string_value(json_object_get(entry, "task_id"));
+		json_t *unopened = json_object_get(entry, "unopened");
+		struct queue *queue = task_id ? broker_queue(hub->broker, task_id) : NULL;
+		if (queue && i < HOLDING_MAX)
+			queue_renew(queue, node->id, message->epoch, unopened);
+	}
+}
+
 void handle_node_heartbeat(struct api_call *call)
 {
 	struct heartbeat_message message;
@@ -67,6 +94,8 @@ void handle_node_heartbeat(struct api_call *call)
 		reply_err(call->request, &err);
 		return;
 	}
+	if (message.epoch && call->node == node)
+		renew(call->hub, node, &message);
 	reply_json(call->request, HTTP_OK, json_pack("{s:b}", "stop_requested", (int)node->stop_requested));
 }
 
@@ -91,8 +120,7 @@ void node_plane_answer_wait(struct hub *hub, const struct task_wait *wait)
 	answer_held(hub, wait->request, wait->node, wait->platform);
 }
 
-/* A number of the query; -1 where it is absent, -2 where it is not a number. */
-static int64_t query_number(const struct http_request *request, const char *name)
+int64_t node_plane_number(const struct http_request *request, const char *name)
 {
 	const char *text = http_query(request, name);
 	if (!text)
@@ -130,8 +158,8 @@ static void hold_or_answer(struct api_call *call, struct node *node, const char 
 void handle_node_task(struct api_call *call)
 {
 	const char *node_id = http_query(call->request, "node_id");
-	int64_t version = query_number(call->request, "version");
-	int64_t wait_s = query_number(call->request, "wait");
+	int64_t version = node_plane_number(call->request, "version");
+	int64_t wait_s = node_plane_number(call->request, "wait");
 	const char *platform;
 	if (version == -2 || wait_s == -2) {
 		reply_error(call->request, HTTP_BAD_REQUEST, "bad_request", "version and wait must be whole numbers");

@@ -19,6 +19,10 @@ static const struct {
 	{ERR_EXISTS, HTTP_CONFLICT, "conflict"},
 	{ERR_STATE, HTTP_BAD_REQUEST, "bad_state"},
 	{ERR_TOO_BIG, HTTP_UNAVAILABLE, "limit_reached"},
+	{ERR_DENIED, HTTP_FORBIDDEN, "forbidden"},
+	{ERR_UNREACHABLE, HTTP_UNAVAILABLE, "redis_unreachable"},
+	{ERR_TIMEOUT, HTTP_UNAVAILABLE, "redis_unreachable"},
+	{ERR_CANCELLED, HTTP_UNAVAILABLE, "ending"},
 	{ERR_IO, HTTP_UNAVAILABLE, "state_unavailable"},
 	{ERR_NO_SPACE, HTTP_UNAVAILABLE, "state_unavailable"},
 };
@@ -62,6 +66,16 @@ void reply_json_text(struct http_request *request, unsigned status, char *body)
 {
 	struct http_response response = {.status = status};
 	respond(request, &response, "application/json", body);
+}
+
+void reply_bytes(struct http_request *request, unsigned status, const char *content_type, struct buf *body)
+{
+	struct http_response response = {.status = status, .content_type = content_type, .body_len = body->len};
+	response.body = buf_steal(body);
+	if (response.body)
+		http_respond(request, &response);
+	else
+		respond(request, &response, "application/json", NULL);
 }
 
 void reply_text(struct http_request *request, unsigned status, const char *text)

@@ -1,6 +1,7 @@
 /* How answers look: JSON, and one form for all errors: {"error": {"code", "message"}}. */
 #pragma once
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "net/http.h"
 
@@ -11,6 +12,7 @@ enum {
 	HTTP_CREATED = 201,
 	HTTP_BAD_REQUEST = 400,
 	HTTP_UNAUTHORIZED = 401,
+	HTTP_FORBIDDEN = 403,
 	HTTP_NOT_FOUND = 404,
 	HTTP_METHOD_NOT_ALLOWED = 405,
 	HTTP_CONFLICT = 409,
@@ -24,6 +26,9 @@ void reply_json(struct http_request *request, unsigned status, json_t *body);
 
 /* JSON that is text already; takes it over. NULL: as above. */
 void reply_json_text(struct http_request *request, unsigned status, char *body);
+
+/* Takes the bytes out of the buffer. */
+void reply_bytes(struct http_request *request, unsigned status, const char *content_type, struct buf *body);
 
 void reply_text(struct http_request *request, unsigned status, const char *text);
 

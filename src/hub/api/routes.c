@@ -18,11 +18,17 @@ const struct route ROUTES[] = {
 	{"POST", "/api/tasks/finish", ROLE_TOKEN, ROUTE_NO_BODY, SMALL_BODY, handle_task_finish},
 	{"GET", "/api/tasks/{name}", ROLE_TOKEN, ROUTE_NO_BODY, SMALL_BODY, handle_task_get},
 	{"DELETE", "/api/tasks/{name}", ROLE_TOKEN, ROUTE_NO_BODY, SMALL_BODY, handle_task_delete},
+	{"GET", "/api/tasks/{name}/dead", ROLE_TOKEN, ROUTE_NO_BODY, SMALL_BODY, handle_dead_list},
+	{"POST", "/api/tasks/{name}/dead/retry", ROLE_TOKEN, ROUTE_JSON, LIMIT_USER_BODY, handle_dead_retry},
+	{"POST", "/api/tasks/{name}/dead/drop", ROLE_TOKEN, ROUTE_JSON, LIMIT_USER_BODY, handle_dead_drop},
 	{"GET", "/api/nodes", ROLE_TOKEN, ROUTE_NO_BODY, SMALL_BODY, handle_node_list},
 	{"POST", "/api/nodes/{id}/stop", ROLE_TOKEN, ROUTE_NO_BODY, SMALL_BODY, handle_node_stop},
 
 	{"POST", "/gridnode/register", ROLE_TOKEN, ROUTE_JSON, LIMIT_NODE_BODY, handle_node_register},
 	{"POST", "/gridnode/heartbeat", ROLE_TOKEN, ROUTE_JSON, LIMIT_NODE_BODY, handle_node_heartbeat},
+	{"POST", "/gridnode/lease", ROLE_TOKEN, ROUTE_JSON, LIMIT_NODE_BODY, handle_node_lease},
+	{"POST", "/gridnode/commit", ROLE_TOKEN, ROUTE_BYTES, LIMIT_COMMIT_BODY, handle_node_commit},
+	{"POST", "/gridnode/inventory", ROLE_TOKEN, ROUTE_JSON, LIMIT_INVENTORY_BODY, handle_node_inventory},
 	{"GET", "/gridnode/task", ROLE_TOKEN, ROUTE_NO_BODY, SMALL_BODY, handle_node_task},
 };
 

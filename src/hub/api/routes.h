@@ -14,12 +14,14 @@ struct api_call {
 	struct hub *hub;
 	struct http_request *request;
 	const char *param; /* what stands in the place of the path's {…}; "" without one */
+	struct node *node; /* whose own secret the request carries, or NULL */
 	json_t *body;      /* an object, for routes with ROUTE_JSON; borrowed */
 };
 
 enum route_body {
 	ROUTE_NO_BODY, /* what comes is dropped, if it is small */
 	ROUTE_JSON,    /* an object is needed */
+	ROUTE_BYTES,   /* the handler reads them itself */
 };
 
 enum route_role {

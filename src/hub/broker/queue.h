@@ -76,7 +76,8 @@ void queue_release(struct queue *queue, const char *node);
 /* ---- outcomes ---- */
 
 /* results and messages (each NULL or text) for each outcome of the batch; or err: nothing is known, the node repeats. */
-typedef void queue_on_commit(void *context, const enum outcome_result *results, char *const *messages, const struct err *err);
+typedef void queue_on_commit(void *context, const struct commit_batch *batch, const enum outcome_result *results,
+			     char *const *messages, const struct err *err);
 
 /* Takes the batch over. NULL with err set when it cannot even be asked; NULL without, when nothing had to be asked and on_done
  * was called already. */

@@ -57,7 +57,7 @@ static void commit_free_all(struct queue_commit *commit)
 static void finish(struct queue_commit *commit)
 {
 	if (commit->on_done)
-		commit->on_done(commit->context, commit->failed ? NULL : commit->results, commit->messages,
+		commit->on_done(commit->context, commit->batch, commit->failed ? NULL : commit->results, commit->messages,
 				commit->failed ? &commit->err : NULL);
 	commit_free_all(commit);
 }
