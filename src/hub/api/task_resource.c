@@ -15,12 +15,28 @@ static const char *name_of(const struct task *task)
 	return task ? task->spec.name : NULL;
 }
 
-static void reply_details(struct http_request *request, unsigned status, const struct task *task)
+/* The details as they are kept, and the progress as it is now. */
+static int add_task(struct buf *text, const struct hub *hub, const struct task *task)
+{
+	const struct queue *queue = broker_queue(hub->broker, task->id);
+	if (!task->details)
+		return ERR_NOMEM;
+	if (!queue)
+		return buf_add(text, task->details, strlen(task->details));
+	AUTO_JSON json_t *progress = queue_progress_json(queue);
+	AUTO_FREE char *dumped = progress ? json_dumps(progress, JSON_COMPACT) : NULL;
+	if (!dumped)
+		return ERR_NOMEM;
+	int rc = buf_add(text, task->details, strlen(task->details) - 1); /* without its closing brace */
+	return rc ? rc : buf_printf(text, ",\"progress\":%s}", dumped);
+}
+
+static void reply_details(struct api_call *call, unsigned status, const struct task *task)
 {
 	struct buf line;
 	buf_init(&line, LISTING_MAX);
-	bool ok = task->details && buf_printf(&line, "%s\n", task->details) == 0;
-	reply_json_text(request, status, ok ? buf_steal(&line) : NULL);
+	bool ok = add_task(&line, call->hub, task) == 0 && buf_add(&line, "\n", 1) == 0;
+	reply_json_text(call->request, status, ok ? buf_steal(&line) : NULL);
 	buf_done(&line);
 }
 
@@ -30,13 +46,15 @@ void handle_task_add(struct api_call *call)
 	const struct task *added = NULL;
 	struct err err = {0};
 	int rc = task_spec_parse(call->body, &spec, &err);
+	if (!rc && spec.delivery == DELIVERY_LEASED)
+		rc = broker_check(call->hub->broker, &spec, &err);
 	if (!rc)
 		rc = tasks_add(call->hub->tasks, &spec, hub_now().wall_ms, &added, &err);
 	if (rc) {
 		reply_err(call->request, &err);
 	} else {
 		log_info(NULL, "task \"%s\" registered, %s", added->spec.name, task_status_name(added->status));
-		reply_details(call->request, HTTP_CREATED, added);
+		reply_details(call, HTTP_CREATED, added);
 	}
 	task_spec_done(&spec);
 }
@@ -53,19 +71,23 @@ static json_t *names_of(const struct task *task)
 	return names;
 }
 
-static int add_details(struct buf *text, const struct task *task)
+static int add_details(struct buf *text, const struct hub *hub, const struct task *task)
 {
 	int rc = 0;
 	for (; task && !rc; task = task->next) {
 		bool first = text->data[text->len - 1] == '[';
-		rc = task->details ? buf_printf(text, "%s%s", first ? "" : ",", task->details) : ERR_NOMEM;
+		if (!first)
+			rc = buf_add(text, ",", 1);
+		if (!rc)
+			rc = add_task(text, hub, task);
 	}
 	return rc;
 }
 
 /* {"current", "pending", "completed", "tasks"}: the names as jansson writes them, the details as they are kept. */
-static int form_listing(const struct tasks *tasks, struct buf *text)
+static int form_listing(const struct hub *hub, struct buf *text)
 {
+	const struct tasks *tasks = hub->tasks;
 	const struct task *current = tasks_current(tasks);
 	AUTO_JSON json_t *names =
 		json_pack("{s:s?, s:o, s:o}", "current", name_of(current), "pending", names_of(tasks_pending(tasks)),
@@ -77,11 +99,11 @@ static int form_listing(const struct tasks *tasks, struct buf *text)
 	if (!rc)
 		rc = buf_printf(text, ",\"tasks\":[");
 	if (!rc)
-		rc = add_details(text, current);
+		rc = add_details(text, hub, current);
 	if (!rc)
-		rc = add_details(text, tasks_pending(tasks));
+		rc = add_details(text, hub, tasks_pending(tasks));
 	if (!rc)
-		rc = add_details(text, tasks_completed(tasks));
+		rc = add_details(text, hub, tasks_completed(tasks));
 	return rc ? rc : buf_printf(text, "]}\n");
 }
 
@@ -89,7 +111,7 @@ void handle_task_list(struct api_call *call)
 {
 	struct buf text;
 	buf_init(&text, LISTING_MAX);
-	int rc = form_listing(call->hub->tasks, &text);
+	int rc = form_listing(call->hub, &text);
 	reply_json_text(call->request, HTTP_OK, rc ? NULL : buf_steal(&text));
 	buf_done(&text);
 }
@@ -99,7 +121,7 @@ void handle_task_get(struct api_call *call)
 	const struct task *task = tasks_find(call->hub->tasks, call->param);
 	struct err err;
 	if (task) {
-		reply_details(call->request, HTTP_OK, task);
+		reply_details(call, HTTP_OK, task);
 		return;
 	}
 	(void)err_set(&err, ERR_NOT_FOUND, "there is no task named \"%.128s\"", call->param);

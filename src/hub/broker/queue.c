@@ -101,6 +101,7 @@ void queue_set_state(struct queue *queue, enum queue_state state)
 		settle(queue);
 		break;
 	case QUEUE_SETTLED:
+		queue_forget_base(queue);
 		queue->owner->on_settled(queue->owner->context, queue);
 		break;
 	}

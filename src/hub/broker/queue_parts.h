@@ -117,6 +117,8 @@ void queue_block(struct queue *queue);
 /* ---- queue_progress.c ---- */
 
 void queue_look(struct queue *queue, int64_t now_ms);
+/* The task's own key goes away by itself, in a while. */
+void queue_forget_base(struct queue *queue);
 void queue_note_idle(struct queue *queue, int64_t now_ms);
 
 /* ---- queue_outbox.c ---- */

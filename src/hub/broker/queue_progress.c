@@ -5,14 +5,17 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/log.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
 	COMMAND_TIMEOUT_MS = 30 * 1000,
+	BASE_KEY_SIZE = LIMIT_QUEUE_NAME + UUID_SIZE + 32,
 	RATE_WINDOW_MS = 5 * 1000, /* a new rate is mixed in so often … */
 };
+#define BASE_KEPT_S "604800" /* after the task has settled: its dead letters may be retried */
 static const double RATE_NEW = 0.3; /* … with this weight */
 
 /* A counter of the script's answer: names and numbers in turn. */
@@ -48,9 +51,24 @@ static void on_base(void *context, const struct resp_value *reply, const struct 
 	queue->looked_ms = 0; /* look again at once */
 }
 
+static void base_key(const struct queue *queue, char key[BASE_KEY_SIZE])
+{
+	(void)snprintf(key, BASE_KEY_SIZE, "%sbase:%s", queue->keys, queue->task->id);
+}
+
+void queue_forget_base(struct queue *queue)
+{
+	char key[BASE_KEY_SIZE];
+	struct err err = {0};
+	base_key(queue, key);
+	const char *const argv[] = {"EXPIRE", key, BASE_KEPT_S};
+	if (redis_client_command(redis_link_client(queue->link), 3, argv, NULL, COMMAND_TIMEOUT_MS, NULL, NULL, &err))
+		log_debug(queue->subject, "the task's counters stay in Redis: %s", err.text);
+}
+
 static void ask_base(struct queue *queue, const struct resp_value *reply)
 {
-	char key[LIMIT_QUEUE_NAME + UUID_SIZE + 32];
+	char key[BASE_KEY_SIZE];
 	char text[512];
 	struct err err = {0};
 	int len = snprintf(text, sizeof(text), "{");
@@ -58,7 +76,7 @@ static void ask_base(struct queue *queue, const struct resp_value *reply)
 		len += snprintf(text + len, sizeof(text) - (size_t)len, "%s\"%s\":%lld", i ? "," : "", BASE_NAMES[i],
 				(long long)counter(reply, BASE_NAMES[i]));
 	(void)snprintf(text + len, sizeof(text) - (size_t)len, "}");
-	(void)snprintf(key, sizeof(key), "%sbase:%s", queue->keys, queue->task->id);
+	base_key(queue, key);
 	const char *const set[] = {"SETNX", key, text};
 	const char *const get[] = {"GET", key};
 	struct redis_client *client = redis_link_client(queue->link);
