@@ -71,7 +71,7 @@ static int find_line(struct resp_scan *scan, const char *bytes, size_t len, size
 static int check_type(const struct resp_scan *scan, char type, struct err *err)
 {
 	if (!scan->limits->requests_only) {
-		if (memchr("+-:$*", type, 5))
+		if (type && strchr("+-:$*", type))
 			return 0;
 		return err_set(err, ERR_PROTOCOL, "a byte that begins no RESP2 value");
 	}
