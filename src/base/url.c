@@ -119,7 +119,7 @@ static int copy_part(CURLU *parsed, CURLUPart what, char **into, struct err *err
 		return err_set(err, ERR_NOMEM, "out of memory");
 	if (code != CURLUE_OK)
 		return err_set(err, ERR_INVALID, "the URL has a control character in its user or password");
-	*into = strdup(text);
+	*into = text ? strdup(text) : NULL;
 	return *into ? 0 : err_set(err, ERR_NOMEM, "out of memory");
 }
 
@@ -156,6 +156,8 @@ int url_parse_redis(const char *url, struct redis_url *parts, struct err *err)
 		return err_set(err, ERR_INVALID,
 			       "the URL has a user without a password; write redis://:password@host or "
 			       "redis://user:password@host");
+	if (!parts->host)
+		return err_set(err, ERR_INVALID, "the URL names no host");
 	strip_brackets(parts->host);
 	AUTO_CURL char *scheme = part(parsed, CURLUPART_SCHEME);
 	AUTO_CURL char *port = part(parsed, CURLUPART_PORT);

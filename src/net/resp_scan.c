@@ -71,7 +71,7 @@ static int find_line(struct resp_scan *scan, const char *bytes, size_t len, size
 static int check_type(const struct resp_scan *scan, char type, struct err *err)
 {
 	if (!scan->limits->requests_only) {
-		if (memchr("+-:$*", type, 5))
+		if (type && strchr("+-:$*", type))
 			return 0;
 		return err_set(err, ERR_PROTOCOL, "a byte that begins no RESP2 value");
 	}
@@ -122,9 +122,8 @@ static int begin_bulk(const struct resp_scan *scan, size_t head, int64_t bulk, c
 	if (bulk > 0 && (uint64_t)bulk > scan->limits->max_bulk)
 		return err_set(err, ERR_TOO_BIG, "a bulk string of more than %zu bytes", scan->limits->max_bulk);
 	*size = bulk < 0 ? head : head + (size_t)bulk + 2;
-	int rc = check_size(scan, scan->pos + *size, err);
-	if (rc || bulk < 0)
-		return rc;
+	if (bulk < 0)
+		return 0;
 	*waits = len - scan->pos < *size;
 	if (!*waits && memcmp(bytes + scan->pos + *size - 2, "\r\n", 2) != 0)
 		return err_set(err, ERR_PROTOCOL, "a bulk string that is longer than announced");
@@ -159,7 +158,7 @@ static int scan_value(struct resp_scan *scan, const char *bytes, size_t len, boo
 		text_len = number > 0 ? (size_t)number : 0;
 	}
 	if (!rc)
-		rc = check_size(scan, scan->pos + size, err);
+		rc = check_size(scan, scan->pos + size, err); /* before a long one is waited for */
 	if (rc || *waits)
 		return rc;
 	scan->pos += size;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -138,6 +139,14 @@ static void test_listener_outlives_a_lack_of_descriptors(void **state)
 	assert_int_equal(place.count, 0);
 	assert_int_equal(place.troubles, 1);
 	assert_contains(place.trouble.text, strerror(EMFILE));
+	const char *preload = getenv("LD_PRELOAD");
+	if (preload && strstr(preload, "valgrind")) {
+		/* Its limit is not the kernel's: the two were accepted, and closed again by valgrind. */
+		(void)close(fd);
+		(void)close(second);
+		fd = knock(&place);
+		second = knock(&place);
+	}
 	run_until(&place.rig, place.count == 2);
 	(void)close(fd);
 	(void)close(second);
