@@ -24,8 +24,6 @@ BY_RANDOM_PLANS = {
         "common", "redis.call('HGET', held, id) == number", "true"),
     "r5 the new epoch does not begin at 1": (
         "common", "digits(epoch) .. ' 0')\n\treturn 0", "digits(epoch) .. ' ' .. last)\n\treturn tonumber(last)"),
-    "r6 inventory knows no r": ("inventory", "tonumber(number) <= r and ", ""),
-    "r6 inventory keeps what it does not list": ("inventory", "has[id] ~= number", "false"),
     "r7 a loss charges nothing": ("common", "unopened[id] and 1 or OPENED", "0"),
     "r7 a reaped holder keeps its items": ("common", "redis.call('DEL', key('held:' .. holder), key('unopened:' .. holder))", ""),
     "r9 the outbox is written again": ("outbox_apply", "if q <= done then", "if false then"),
@@ -39,6 +37,8 @@ BY_RANDOM_PLANS = {
         "local there, reason = check(set)\n\tif not there then\n\t\tgive_back"),
 }
 BY_RULES = {
+    "r6 inventory keeps what it does not list": ("inventory", "has[id] ~= number", "false"),
+    "r6 inventory knows no r": ("inventory", "tonumber(number) <= r and ", ""),
     "r1 reap brings back what is off the books": (
         "common", "if on_books(id) then\n\t\t\tcount('lost', 1)", "if true then\n\t\t\tcount('lost', 1)"),
     "r5 a lower epoch may take": ("common", "if epoch < tonumber(current) then", "if false then"),

@@ -284,7 +284,7 @@ class Simulation:
 
     def finish(self):
         self.calm = True
-        for _ in range(400):
+        for _ in range(120):
             for node in self.nodes:
                 if not node.up:
                     node.start()

@@ -33,7 +33,7 @@ def test_random_plans_notice_a_broken_rule(server, rule):
     for plan in range(40):
         for elsewhere in (False, True):
             try:
-                run_plan(server, SEED + plan, texts, elsewhere)
+                run_plan(server, 1 + plan, texts, elsewhere)  # always the same plans
             except AssertionError:
                 return
     raise AssertionError(f"{rule}: nobody noticed")

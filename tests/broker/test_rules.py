@@ -42,9 +42,9 @@ def test_r1_the_sender_never_keeps_what_is_off_the_books(broker, how):
     if how == "commit":
         assert broker.done("b:1", (x, 1)) == "duplicate"
     elif how == "fail":
-        assert broker.fail("b:1", (x, 1)) == ["stale"]
+        assert broker.fail("b:1", (x, 7)) == ["stale"]
     elif how == "return":
-        assert broker.give_back("b:1", (x, 1)) == ["stale"]
+        assert broker.give_back("b:1", (x, 7)) == ["stale"]
     elif how == "inventory":
         assert broker.inventory("b", 1, 1) == ("executed", 0, 0)
     elif how == "reap":
@@ -121,6 +121,8 @@ def test_r3_a_repeated_number_gives_the_same_again(broker):
     again = broker.take(n=1, most=5)
     assert again.status == "executed" and not again
     assert broker.take(n=2, most=1).status == "executed"
+    lease = broker.take(n=3, most=1)
+    assert broker.take(n=3, most=1) == lease
 
 
 def test_r3_an_empty_answer_keeps_the_number_and_a_lower_one_is_refused(broker):

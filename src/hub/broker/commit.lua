@@ -127,16 +127,15 @@ local function land(set, there)
 			items[#items + 1] = pair[1]
 			items[#items + 1] = redis.call('HGET', key('items'), pair[1]) or ''
 		end
-		redis.call('HDEL', key('items'), pair[1])
+		redis.call('HDEL', ITEMS, pair[1])
 		cleared[#cleared + 1] = pair[1]
 		forgotten[#forgotten + 1] = pair[1]
 	end
-	local going = {}
-	for _, write in ipairs(there) do
-		going[write] = true
-	end
+	local at = 1 -- there is a part of set.writes, in its order
 	for _, write in ipairs(set.writes) do
-		if not going[write] then
+		if write == there[at] then
+			at = at + 1
+		else
 			make_write(write)
 		end
 	end

@@ -18,6 +18,8 @@ local function key(name)
 	return base .. name
 end
 
+local ITEMS = key('items')
+
 -- A number as text, without the exponent that Lua gives long ones.
 local function digits(number)
 	return string.format('%.0f', number)
@@ -58,6 +60,9 @@ end
 
 -- (id, number) pairs, as a list of {id, number as text}, each id once.
 local function arg_pairs(count)
+	if count == 1 then -- the usual case
+		return { { arg_text(), digits(arg_number(0, MOST)) } }
+	end
 	local list, seen = {}, {}
 	for _ = 1, count do
 		local id, number = arg_text(), digits(arg_number(0, MOST))
@@ -79,7 +84,7 @@ local function exists(name)
 end
 
 local function on_books(id)
-	return redis.call('HEXISTS', key('items'), id) == 1
+	return redis.call('HEXISTS', ITEMS, id) == 1
 end
 
 -- A Redis above its maxmemory refuses a script's first write if that needs memory, and none after it. What moves items and
