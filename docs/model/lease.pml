@@ -38,7 +38,7 @@
  *
  * Without flags the model is the protocol. A flag named after a rule (-DR4_NUMBER_IGNORED) switches that rule off; the
  * table in README.md tells what goes wrong then. Size of the model: ITEMS, EPOCHS, MAX_ATTEMPTS, MAX_LOSSES, RETURNS,
- * GIVE_UPS. More to meet: BOTH_FAULTY, OUTPUT_ELSEWHERE, AMNESIA, AUDIT, POISON, PASS_OVER.
+ * GIVE_UPS. More to meet: BOTH_FAULTY, OUTPUT_ELSEWHERE, AMNESIA, AUDIT, POISON, PASS_OVER, SETS.
  */
 
 /* ---- size ---- */
@@ -172,6 +172,7 @@ bit deadline[NODES * EPOCHS]; /* b:idm:holders has it */
 #define COMMIT_DUE 2 /* from here on: an outcome is to be sent, or not acknowledged yet */
 #define FAIL_DUE 3
 #define RETURN_DUE 4
+#define SET_DUE 5 /* only as old_outcome, with SETS: both items in one commit */
 bit up[NODES];
 bit gone[NODES];     /* for ever */
 byte epoch[NODES];   /* of this run of its agent */
@@ -185,10 +186,10 @@ byte lease_reply[NODES]; /* to the outstanding take: REPLY and a bit per item; 0
 #define REPLY 128
 byte old_take_epoch[NODES]; /* 0 = none */
 byte old_take_no[NODES];
-byte old_outcome[NODES]; /* COMMIT_DUE, FAIL_DUE or RETURN_DUE; 0 = none */
+byte old_outcome[NODES]; /* COMMIT_DUE, FAIL_DUE, RETURN_DUE or SET_DUE; 0 = none */
 byte old_outcome_epoch[NODES];
 byte old_outcome_item[NODES];
-byte old_outcome_no[NODES];
+byte old_outcome_no[NODES]; /* SET_DUE: item 1's number in the upper four bits */
 bit inventory_sent[NODES];
 byte inventory_epoch[NODES];
 byte inventory_r[NODES];
@@ -236,9 +237,11 @@ bit passing;   /* it passes over what waits in retry */
 bit executed;  /* the script said so */
 bit refused;
 byte given;    /* a bit per item */
-hidden byte j; /* these three inside d_step only */
+hidden byte j; /* these inside d_step only */
 hidden byte pick;
 hidden byte closing;
+hidden byte live_run_closed;
+hidden byte one_failure_charged_once;
 
 /* ======== the scripts ======== */
 
@@ -282,8 +285,8 @@ inline open_epoch(n, e) {
 #ifndef R5_NO_EPOCHS
 	if
 	:: OPENS(n, e) ->
-		/* a live run is never closed by the message of a dead one */
-		assert(!(up[n] && epoch[n] == stored_epoch[n] && stored_epoch[n] > 0));
+		live_run_closed = up[n] && epoch[n] == stored_epoch[n] && stored_epoch[n] > 0;
+		assert(!live_run_closed); /* by the message of a dead one */
 		if
 		:: stored_epoch[n] > 0 ->
 			closing = stored_epoch[n];
@@ -308,7 +311,7 @@ inline give_one(n, e, no) {
 		if
 		:: retry[j] > 0 && where[j] != BOOKS ->
 #ifdef R1_TAKE_SERVES_GHOSTS
-			assert(false) /* an item is given out after its end */
+			assert(where[j] == BOOKS) /* an item is given out after its end */
 #else
 			retry[j] = 0
 #endif
@@ -388,7 +391,8 @@ inline fail(n, e, i, no) {
 		HELD(n, e, i) = 0;
 		if
 		:: REAL(i) ->
-			assert(failure_owed[OF(n, i)]); /* one failure is charged once */
+			one_failure_charged_once = failure_owed[OF(n, i)];
+			assert(one_failure_charged_once);
 			failure_owed[OF(n, i)] = 0;
 			attempts[i]++;
 			if
@@ -443,11 +447,52 @@ inline commit(n, e, i) {
 #endif
 }
 
+#ifdef SETS
+/* R10: two items that were closed together, whose writes cannot be told apart, are one commit: all or nothing. If it is
+   refused, what the sender still holds of it, under the numbers that it names, goes to others. */
+#ifdef R10_NUMBERS_IGNORED
+#define STILL_HELD(n, e, i, no) (HELD(n, e, i) > 0)
+#else
+#define STILL_HELD(n, e, i, no) (HELD(n, e, i) == no)
+#endif
+#ifdef R10_ANY_COMMIT_LANDS
+#define SET_LANDS (true)
+#else
+#define SET_LANDS (where[0] == BOOKS && where[1] == BOOKS)
+#endif
+inline commit_set(n, e, no0, no1) {
+	if
+	:: SET_LANDS ->
+		where[0] = DONE;
+		where[1] = DONE;
+		results[0]++;
+		results[1]++;
+		HELD(n, e, 0) = 0;
+		HELD(n, e, 1) = 0
+	:: else ->
+		refuse_in_set(n, e, 0, no0);
+		refuse_in_set(n, e, 1, no1)
+	fi
+}
+inline refuse_in_set(n, e, i, no) {
+	if
+	:: where[i] == BOOKS && STILL_HELD(n, e, i, no) ->
+		HELD(n, e, i) = 0;
+		retry[i]++
+	:: where[i] != BOOKS -> HELD(n, e, i) = 0
+	:: else
+	fi
+}
+#endif
+
 inline outcome(kind, n, e, i, no) {
 	if
 	:: kind == COMMIT_DUE -> commit(n, e, i)
 	:: kind == FAIL_DUE -> fail(n, e, i, no)
 	:: kind == RETURN_DUE -> give_back(n, e, i, no)
+#ifdef SETS
+	:: kind == SET_DUE -> commit_set(n, e, no & 15, no >> 4)
+#endif
 	fi
 }
 
@@ -834,6 +879,34 @@ proctype Worker(byte n; byte i) {
 	od
 }
 
+#ifdef SETS
+/* A worker that has both items open, and closes them together. (A refused set whose acknowledgement is lost is refused
+   again under the next number, and so on as long as acknowledgements are lost: here up to number 5.) */
+proctype SetWorker(byte n) {
+	end: do
+	:: atomic { up[n] && phase[OF(n, 0)] == COMMIT_DUE && phase[OF(n, 1)] == COMMIT_DUE && (calm || take_no[n] < 6) ->
+		d_step { commit_set(n, epoch[n], number[OF(n, 0)], number[OF(n, 1)]) };
+		if
+		:: if
+		   :: !calm && FAULTY(n) && old_outcome[n] == 0 ->
+			old_outcome[n] = SET_DUE;
+			old_outcome_epoch[n] = epoch[n];
+			old_outcome_no[n] = number[OF(n, 0)] | (number[OF(n, 1)] << 4)
+		   :: skip
+		   fi;
+		   d_step {
+			for (j : 0 .. ITEMS - 1) {
+				phase[OF(n, j)] = NOTHING;
+				number[OF(n, j)] = 0
+			}
+			skip
+		   }
+		:: !calm && FAULTY(n) -> skip /* the acknowledgement is lost */
+		fi }
+	od
+}
+#endif
+
 /* R8: a holder from whose node nothing was received within the deadline is reaped, at any time while things go wrong (a
    partition looks like a death); when calm, only if that run of the node is over. The node's record stays. */
 #ifdef R8_CONNECTION_RENEWS
@@ -989,11 +1062,23 @@ proctype OtherRedis(byte i) {
 
 #define GOOD(i) (IN_ONE_PLACE(i) && ONE_RESULT(i) && KILLS_FEW(i) && WORKS_ON_ITS_OWN(0, i) && WORKS_ON_ITS_OWN(1, i))
 
+hidden byte in_one_place; /* so that the message of a failed assertion can be read */
+hidden byte at_most_one_result;
+hidden byte kills_few;
+hidden byte works_on_its_own;
+hidden byte all_settled;
+
 inline say_what_is_wrong(i) {
-	assert(IN_ONE_PLACE(i));
-	assert(ONE_RESULT(i));
-	assert(KILLS_FEW(i));
-	assert(WORKS_ON_ITS_OWN(0, i) && WORKS_ON_ITS_OWN(1, i))
+	d_step {
+		in_one_place = IN_ONE_PLACE(i);
+		at_most_one_result = ONE_RESULT(i);
+		kills_few = KILLS_FEW(i);
+		works_on_its_own = WORKS_ON_ITS_OWN(0, i) && WORKS_ON_ITS_OWN(1, i);
+		assert(in_one_place);
+		assert(at_most_one_result);
+		assert(kills_few);
+		assert(works_on_its_own)
+	}
 }
 
 /* Looks at every state; the last line is reached only when nothing can happen any more, which is after `calm`. */
@@ -1006,7 +1091,9 @@ proctype Monitor() {
 #if ITEMS > 2
 	:: atomic { !GOOD(2) -> say_what_is_wrong(2) }
 #endif
-	:: atomic { timeout -> assert(ALL_SETTLED) }
+	:: d_step { timeout ->
+		all_settled = ALL_SETTLED;
+		assert(all_settled) }
 	fi
 }
 
@@ -1024,6 +1111,9 @@ init {
 			for (i : 0 .. ITEMS - 1) {
 				run Worker(n, i)
 			}
+#ifdef SETS
+			run SetWorker(n);
+#endif
 		}
 #if defined(OUTPUT_ELSEWHERE) || defined(R9_WRITE_FIRST)
 		for (i : 0 .. ITEMS - 1) {
