@@ -145,6 +145,13 @@
 #define CAN_GIVE_ARRIVED(i) (where[i] == ARRIVED)
 #endif
 
+/* No rule: with this the search for endless loops (SETTLES) must find one. */
+#ifdef REPLIES_LOST_FOR_EVER
+#define REPLIES_ARE_LOST (true)
+#else
+#define REPLIES_ARE_LOST (!calm)
+#endif
+
 /* ---- Redis ---- */
 #define INPUT 0   /* in the producer's list */
 #define ARRIVED 1 /* b:idm:arrived */
@@ -709,7 +716,7 @@ proctype Node(byte n) {
 	:: atomic { up[n] && !inventory_sent[n] && gave_up[n] -> d_step { send_inventory(n, 0) } }
 #else
 	/* its reply is lost: the same number is sent again */
-	:: atomic { !calm && lease_reply[n] > 0 && FAULTY(n) -> lease_reply[n] = 0 }
+	:: atomic { REPLIES_ARE_LOST && lease_reply[n] > 0 && FAULTY(n) -> lease_reply[n] = 0 }
 
 	/* it is given up (a switch, a drain): an inventory closes the number (R6), repeated until acknowledged */
 	:: atomic { up[n] && !calm && give_ups_left > 0 && FAULTY(n) ->
