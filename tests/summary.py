@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Counts what passed, failed and was skipped: summary.py [meson:testlog.json | pytest:junit.xml | step:NAME]…
+"""Counts what passed, failed and was skipped: summary.py [meson:testlog.json | pytest:junit.xml | tap:output | step:NAME]…
 
 cmocka programs speak TAP to meson, so that each of their tests counts; a program that ends badly although all its tests went
 well (a leak that a sanitizer found at the end) counts as one failure more. A `step` is something that failed as a whole.
@@ -36,6 +36,16 @@ class Totals:
             self.failed.append(f"{test['name']}: {test['result']}")
         elif good and not cases:
             self.passed += 1
+
+    def tap(self, path):
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        plan = re.search(r"^1\.\.(\d+)$", text, re.MULTILINE)
+        cases = TAP.findall(text)
+        self.passed += sum(1 for verdict, _, _ in cases if verdict.lower() == "ok")
+        self.failed += [name for verdict, name, _ in cases if verdict.lower() != "ok"]
+        if not plan or len(cases) != int(plan.group(1)):
+            self.failed.append(f"{path}: {len(cases)} results, {plan.group(1) if plan else 'no plan'} expected")
 
     def pytest(self, path):
         for case in ElementTree.parse(path).iter("testcase"):
