@@ -1,6 +1,7 @@
 /* Owns the server's parts and their timers. Called by main.c; never handles a request itself (api/ does).
  *
  *   start: state opened --> tasks and nodes loaded --> listening
+ *   SIGHUP: the certificate is read anew, and shown from the next handshake on
  *   stop:  no longer listening, held calls cut --> times of nodes saved --> state closed */
 #include "hub/hub.h"
 
@@ -9,6 +10,7 @@
 #include "base/log.h"
 #include "hub/api/api.h"
 #include "hub/api/node_plane.h"
+#include "hub/certificate.h"
 
 #include <string.h>
 #include <sys/resource.h>
@@ -83,6 +85,15 @@ static void on_signal(uv_signal_t *signal, int number)
 	hub_stop(hub);
 }
 
+static void on_hangup(uv_signal_t *signal, int number)
+{
+	(void)number;
+	struct hub *hub = signal->data;
+	struct tls_identity *identity = certificate_reload(hub->config);
+	if (identity)
+		http_server_set_identity(hub->server, identity);
+}
+
 /* ---- start and stop ---- */
 
 /* Raises the limit of open files as far as the system allows, and takes no more connections than fit. */
@@ -131,10 +142,15 @@ static int open_state(struct hub *hub, struct err *err)
 
 static int listen_for_requests(struct hub *hub, struct err *err)
 {
+	struct tls_identity *identity = NULL;
+	int rc = certificate_load(hub->config, &identity, err);
+	if (rc)
+		return rc;
 	const struct http_server_options options = {
 		.bind = hub->config->bind,
 		.max_connections = connections_that_fit(hub->config->max_connections),
 		.request_timeout_ms = hub->config->request_timeout_s * 1000,
+		.identity = identity,
 		.context = hub,
 		.on_headers = api_on_headers,
 		.on_request = api_on_request,
@@ -146,9 +162,9 @@ static int listen_for_requests(struct hub *hub, struct err *err)
 static void log_listening(const struct hub *hub)
 {
 	const char *colon = strrchr(hub->config->bind, ':');
-	log_info(NULL, "computehub %s listening on %.*s:%u, %zu nodes known", PROJECT_VERSION,
+	log_info(NULL, "computehub %s listening on %.*s:%u%s, %zu nodes known", PROJECT_VERSION,
 		 (int)(colon - hub->config->bind), hub->config->bind, http_server_port(hub->server),
-		 nodes_count(hub->nodes));
+		 *hub->config->tls_cert ? " with TLS" : "", nodes_count(hub->nodes));
 }
 
 int hub_start(struct hub *hub, uv_loop_t *loop, const struct hub_config *config, struct err *err)
@@ -158,7 +174,9 @@ int hub_start(struct hub *hub, uv_loop_t *loop, const struct hub_config *config,
 	(void)uv_timer_init(loop, &hub->wait_timer);
 	(void)uv_signal_init(loop, &hub->on_sigterm);
 	(void)uv_signal_init(loop, &hub->on_sigint);
+	(void)uv_signal_init(loop, &hub->on_sighup);
 	hub->tick_timer.data = hub->wait_timer.data = hub->on_sigterm.data = hub->on_sigint.data = hub;
+	hub->on_sighup.data = hub;
 
 	int rc = open_state(hub, err);
 	if (!rc)
@@ -168,6 +186,7 @@ int hub_start(struct hub *hub, uv_loop_t *loop, const struct hub_config *config,
 	(void)uv_timer_start(&hub->tick_timer, on_tick, TICK_MS, TICK_MS);
 	(void)uv_signal_start(&hub->on_sigterm, on_signal, SIGTERM);
 	(void)uv_signal_start(&hub->on_sigint, on_signal, SIGINT);
+	(void)uv_signal_start(&hub->on_sighup, on_hangup, SIGHUP);
 	log_listening(hub);
 	return 0;
 }
@@ -185,4 +204,5 @@ void hub_stop(struct hub *hub)
 	uv_close((uv_handle_t *)&hub->wait_timer, NULL);
 	uv_close((uv_handle_t *)&hub->on_sigterm, NULL);
 	uv_close((uv_handle_t *)&hub->on_sigint, NULL);
+	uv_close((uv_handle_t *)&hub->on_sighup, NULL);
 }

@@ -22,7 +22,7 @@ struct hub {
 	struct http_server *server;
 	uv_timer_t tick_timer; /* nodes: once a second */
 	uv_timer_t wait_timer; /* held calls: at the next deadline */
-	uv_signal_t on_sigterm, on_sigint;
+	uv_signal_t on_sigterm, on_sigint, on_sighup;
 	int64_t refused_logged_ms; /* when a wrong token was last logged */
 	unsigned refused_since;    /* how many were not logged since */
 };

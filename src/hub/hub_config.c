@@ -3,6 +3,7 @@
 #include "hub/hub_config.h"
 
 #include "base/config_checks.h"
+#include "hub/certificate.h"
 #include "net/listen.h"
 
 #include <stddef.h>
@@ -20,6 +21,11 @@ static int check_token(const char *token, struct err *err)
 	return config_check_token(token, err);
 }
 
+static int check_all(const void *config, struct err *err)
+{
+	return certificate_check(config, err);
+}
+
 #define FIELD(name) offsetof(struct hub_config, name)
 
 static const struct config_key KEYS[] = {
@@ -29,6 +35,11 @@ static const struct config_key KEYS[] = {
 	{.name = "token", .type = CONFIG_STRING, .offset = FIELD(token), .required = true,
 	 .environment = "IDM_GRIDCORE_TOKEN", .check = check_token,
 	 .help = "What users and nodes must send as \"Authorization: Bearer <token>\"."},
+	{.name = "tls_cert", .type = CONFIG_STRING, .offset = FIELD(tls_cert),
+	 .help = "For HTTPS: a PEM file with the certificate, and after it those between it and its authority.\n"
+		 "SIGHUP reads it and tls_key anew; connections stay. Empty: plain HTTP."},
+	{.name = "tls_key", .type = CONFIG_STRING, .offset = FIELD(tls_key),
+	 .help = "A PEM file with the certificate's private key, without a password."},
 	{.name = "state_dir", .type = CONFIG_STRING, .offset = FIELD(state_dir),
 	 .help = "Where tasks and nodes are kept. Empty: $STATE_DIRECTORY, else /var/lib/idm-gridcore for root,\n"
 		 "else ${XDG_STATE_HOME:-~/.local/state}/idm-gridcore."},
@@ -54,6 +65,7 @@ const struct config_table HUB_CONFIG_TABLE = {
 	.title = "computehub: the server of IDM-GridCore. Commented keys show their defaults.",
 	.keys = KEYS,
 	.count = sizeof(KEYS) / sizeof(KEYS[0]),
+	.check = check_all,
 };
 
 static char *below(const char *directory, const char *rest)

@@ -20,6 +20,7 @@ struct http_connection {
 	bool waiting;          /* in the server's list: owes us a whole request */
 	int64_t since_ms;      /* defined while waiting */
 	uv_poll_t *gone_watch; /* while a request of it is held */
+	struct tls_identity *identity; /* what its handshake shows; NULL before, and without TLS */
 	struct http_connection *prev, *next;
 };
 

@@ -5,12 +5,17 @@
  * MHD_get_timeout says when to run again without anything ready.
  *
  * Deadlines: MHD's own timeout counts from the last byte and never cuts a byte-a-second sender. So every connection
- * that owes a whole request stands in a list ordered by since when; the head is shut down when it is overdue. */
+ * that owes a whole request stands in a list ordered by since when; the head is shut down when it is overdue. A TLS
+ * handshake is part of what is owed.
+ *
+ * TLS: GnuTLS inside MHD, which asks here at each handshake what to show, so that a new certificate needs no new
+ * daemon. Bytes that GnuTLS has read ahead are announced by no descriptor; MHD_get_timeout is 0 then. */
 #include "net/http_server.h"
 
 #include "base/clock.h"
 #include "net/http_exchange.h"
 #include "net/listen.h"
+#include "net/tls_identity.h"
 
 #include <assert.h>
 #include <microhttpd.h>
@@ -25,6 +30,9 @@ enum {
 	SWEEP_MS = 1000,
 	IDLE_TIMEOUT_S = 120,         /* MHD's own: a reader of an answer who stopped reading */
 };
+
+/* TLS 1.2 and 1.3, and only key exchanges that a key stolen later does not open. */
+static const char TLS_PRIORITIES[] = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-DHE-RSA";
 
 struct http_server {
 	uv_loop_t *loop;
@@ -112,6 +120,40 @@ static void on_sweep(uv_timer_t *timer)
 	}
 }
 
+/* ---- TLS ---- */
+
+/* A connection without our own state (no memory) gets no identity, and ends with its handshake. */
+static void prepare_tls(struct MHD_Connection *mhd, struct http_connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	if (info && info->tls_session)
+		gnutls_session_set_ptr(info->tls_session, connection);
+}
+
+static int on_identity_wanted(gnutls_session_t session, const gnutls_datum_t *authorities, int authority_count,
+			      const gnutls_pk_algorithm_t *algorithms, int algorithm_count, gnutls_pcert_st **chain,
+			      unsigned *chain_len, gnutls_privkey_t *key)
+{
+	(void)authorities;
+	(void)authority_count;
+	(void)algorithms;
+	(void)algorithm_count;
+	struct http_connection *connection = gnutls_session_get_ptr(session);
+	if (!connection)
+		return -1;
+	if (!connection->identity)
+		connection->identity = tls_identity_use(connection->server->options.identity);
+	tls_identity_show(connection->identity, chain, chain_len, key);
+	return 0;
+}
+
+void http_server_set_identity(struct http_server *server, struct tls_identity *identity)
+{
+	assert(server->options.identity && identity);
+	tls_identity_drop(server->options.identity);
+	server->options.identity = identity;
+}
+
 /* ---- connections ---- */
 
 static void on_connection(void *context, struct MHD_Connection *mhd, void **socket_context,
@@ -120,11 +162,10 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **sock
 	struct http_connection *connection = *socket_context;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
-		connection = calloc(1, sizeof(*connection));
-		if (!connection || !info) {
-			free(connection);
+		connection = info ? calloc(1, sizeof(*connection)) : NULL;
+		prepare_tls(mhd, connection);
+		if (!connection)
 			return; /* its requests are cut in http_exchange_on_access */
-		}
 		connection->server = context;
 		connection->fd = info->connect_fd;
 		*socket_context = connection;
@@ -134,6 +175,7 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **sock
 		stop_waiting(connection);
 		run_soon(connection->server); /* at its limit MHD takes the next connection only when it runs again */
 		*socket_context = NULL;
+		tls_identity_drop(connection->identity);
 		free(connection);
 	}
 }
@@ -163,15 +205,21 @@ static int start_daemon(struct http_server *server, struct err *err)
 	int fd = listen_open(server->options.bind, err);
 	if (fd < 0)
 		return err ? (int)err->code : ERR_IO;
+	struct MHD_OptionItem tls[] = {
+		{.option = MHD_OPTION_HTTPS_CERT_CALLBACK, .ptr_value = (void *)on_identity_wanted},
+		{.option = MHD_OPTION_HTTPS_PRIORITIES, .ptr_value = (void *)(uintptr_t)TLS_PRIORITIES},
+		{.option = MHD_OPTION_END},
+	};
+	bool secure = server->options.identity != NULL;
 	server->daemon = MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, http_exchange_on_access, &server->exchanges,
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | (secure ? (unsigned)MHD_USE_TLS : 0), 0, NULL, NULL, http_exchange_on_access, &server->exchanges,
 		MHD_OPTION_LISTEN_SOCKET, fd,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_CONNECTION_LIMIT,
 		server->options.max_connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_STRICT_FOR_CLIENT, 1,
 		MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
 		MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_NOTIFY_COMPLETED,
 		http_exchange_on_completed, &server->exchanges,
-		MHD_OPTION_END);
+		MHD_OPTION_ARRAY, secure ? tls : tls + 2, MHD_OPTION_END);
 	if (server->daemon)
 		return 0;
 	(void)close(fd);
@@ -203,6 +251,7 @@ struct http_server *http_server_new(uv_loop_t *loop, const struct http_server_op
 {
 	struct http_server *server = calloc(1, sizeof(*server));
 	if (!server) {
+		tls_identity_drop(options->identity);
 		(void)err_set(err, ERR_NOMEM, "out of memory");
 		return NULL;
 	}
@@ -220,6 +269,7 @@ struct http_server *http_server_new(uv_loop_t *loop, const struct http_server_op
 	if (rc) {
 		if (server->daemon)
 			MHD_stop_daemon(server->daemon);
+		tls_identity_drop(server->options.identity);
 		free(server);
 		return NULL;
 	}
@@ -242,6 +292,7 @@ void http_server_close(struct http_server *server)
 	(void)uv_poll_stop(&server->poll); /* before MHD closes its descriptor */
 	server->closing = true;
 	MHD_stop_daemon(server->daemon);
+	tls_identity_drop(server->options.identity);
 	uv_close((uv_handle_t *)&server->poll, on_handle_closed);
 	uv_close((uv_handle_t *)&server->run_timer, on_handle_closed);
 	uv_close((uv_handle_t *)&server->sweep_timer, on_handle_closed);

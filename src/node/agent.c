@@ -323,6 +323,9 @@ static int make_hub_client(struct agent *agent, const struct platform *platform,
 		.fill_heartbeat = fill_heartbeat,
 	};
 	agent->http = http_client_new(agent->loop, "gridnode/" PROJECT_VERSION);
+	agent->trust = (struct http_trust){.ca_file = config->tls_ca, .pins = config->tls_pin};
+	if (agent->http)
+		http_client_set_trust(agent->http, &agent->trust);
 	agent->hub = agent->http ? hub_client_new(agent->loop, agent->http, &options) : NULL;
 	return agent->hub ? 0 : err_set(err, ERR_NOMEM, "out of memory");
 }

@@ -24,6 +24,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
 	CALL_TIMEOUT_MS = 20 * 1000,
@@ -127,8 +128,11 @@ static void describe_refusal(const struct hub_client *client, const struct http_
 static json_t *read_answer(const struct hub_client *client, const struct http_result *result, struct err *err)
 {
 	if (result->error) {
-		(void)err_set(err, result->error, "the hub at %s does not answer: %s", client->options.server_url,
-			      result->text);
+		bool plain = strncasecmp(client->options.server_url, "http:", strlen("http:")) == 0;
+		bool first = client->state == HUB_REGISTERING; /* later it is a hub that ended */
+		(void)err_set(err, result->error, "the hub at %s %s: %s%s", client->options.server_url,
+			      result->error == ERR_DENIED ? "is not trusted" : "does not answer", result->text,
+			      result->hung_up && plain && first ? "; with TLS, server_url begins with https://" : "");
 		return NULL;
 	}
 	if (result->status != 200) {

@@ -4,10 +4,12 @@
 
 #include "base/config_checks.h"
 #include "base/url.h"
+#include "net/http_trust.h"
 #include "proto/limits.h"
 
 #include <stddef.h>
 #include <string.h>
+#include <strings.h>
 
 enum { DAY_S = 24 * 60 * 60 };
 
@@ -37,13 +39,29 @@ static int check_hostname(const char *name, struct err *err)
 					      : err_set(err, ERR_INVALID, "must be at most %d bytes", LIMIT_HOSTNAME);
 }
 
+/* Without TLS they would protect nothing, and look as if they did. */
+static int check_all(const void *given, struct err *err)
+{
+	const struct node_config *config = given;
+	bool secure = strncasecmp(config->server_url, "https:", strlen("https:")) == 0;
+	if (secure || (!*config->tls_ca && !*config->tls_pin))
+		return 0;
+	return err_set(err, ERR_INVALID, "%s is set, but server_url begins with http://; write https://, or remove it",
+		       *config->tls_ca ? "tls_ca" : "tls_pin");
+}
+
 #define FIELD(name) offsetof(struct node_config, name)
 
 static const struct config_key KEYS[] = {
 	{.name = "server_url", .type = CONFIG_STRING, .offset = FIELD(server_url), .required = true,
-	 .check = url_check_http, .help = "Where the hub is, for example \"http://192.168.1.100:8080\"."},
+	 .check = url_check_http, .help = "Where the hub is, for example \"http://192.168.1.100:8080\"; https:// where it has a certificate."},
 	{.name = "token", .type = CONFIG_STRING, .offset = FIELD(token), .required = true,
 	 .environment = "IDM_GRIDCORE_TOKEN", .check = config_check_token, .help = "The hub's token."},
+	{.name = "tls_ca", .type = CONFIG_STRING, .offset = FIELD(tls_ca), .check = http_trust_check_ca_file,
+	 .help = "For https: a PEM file of the authorities to trust. Empty: the system's."},
+	{.name = "tls_pin", .type = CONFIG_STRING, .offset = FIELD(tls_pin), .check = http_trust_check_pins,
+	 .help = "For https: the hub's public key, \"sha256//...\" as the hub's log shows it at start; several with ';'\n"
+		 "between. Without tls_ca it alone counts, so that a self-signed certificate will do."},
 	{.name = "node_id", .type = CONFIG_STRING, .offset = FIELD(node_id), .check = check_node_id,
 	 .help = "Who this node is. The hub gives it at the first registration; the agent saves it here."},
 	{.name = "parallelism", .type = CONFIG_INTEGER, .offset = FIELD(parallelism), .fallback = "0", .min = 0,
@@ -85,4 +103,5 @@ const struct config_table NODE_CONFIG_TABLE = {
 	.title = "gridnode: the computing node of IDM-GridCore. Commented keys show their defaults.",
 	.keys = KEYS,
 	.count = sizeof(KEYS) / sizeof(KEYS[0]),
+	.check = check_all,
 };

@@ -6,6 +6,8 @@
 struct node_config {
 	char *server_url;
 	char *token;
+	char *tls_ca;         /* "": the system's authorities */
+	char *tls_pin;        /* "": none */
 	char *node_id;        /* "": none yet */
 	int64_t parallelism;  /* 0: one slot per CPU of our affinity */
 	int64_t heartbeat_interval_s;
