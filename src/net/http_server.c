@@ -9,7 +9,8 @@
  * handshake is part of what is owed.
  *
  * TLS: GnuTLS inside MHD, which asks here at each handshake what to show, so that a new certificate needs no new
- * daemon. Bytes that GnuTLS has read ahead are announced by no descriptor; MHD_get_timeout is 0 then. */
+ * daemon. Bytes that GnuTLS has read ahead are announced by no descriptor; MHD_get_timeout is 0 then. Alas it is 0 too
+ * as long as any handshake waits for its peer, who may take his time: then runs that nothing announced are paced. */
 #include "net/http_server.h"
 
 #include "base/clock.h"
@@ -29,6 +30,8 @@ enum {
 	CONNECTION_MEMORY = 8 * 1024, /* 4 KB refuses 6 KB of headers; the default costs 33 KB each */
 	SWEEP_MS = 1000,
 	IDLE_TIMEOUT_S = 120,         /* MHD's own: a reader of an answer who stopped reading */
+	PACE = 4,                     /* a paced run is followed by a pause this many times as long, */
+	PACE_MIN_MS = 1,              /* at least this */
 };
 
 /* TLS 1.2 and 1.3, and only key exchanges that a key stolen later does not open. */
@@ -41,8 +44,10 @@ struct http_server {
 	struct http_exchanges exchanges;
 	uv_poll_t poll;
 	uv_timer_t run_timer;
+	uv_idle_t run_now;               /* at the next turn; a timer of 0 that starts itself would end no turn */
 	uv_timer_t sweep_timer;
 	struct http_connection *waiting; /* longest first */
+	unsigned greeting;               /* connections whose handshake may be under way */
 	bool running;                    /* MHD_run is on the stack */
 	bool run_again;                  /* meanwhile there is more for it to do */
 	bool closing;
@@ -52,41 +57,59 @@ struct http_server {
 /* ---- MHD on the loop ---- */
 
 static void on_run_timer(uv_timer_t *timer);
+static void on_run_now(uv_idle_t *idle);
 
-static void run(struct http_server *server)
+static void run_in(struct http_server *server, uint64_t ms)
+{
+	if (ms > 0)
+		(void)uv_timer_start(&server->run_timer, on_run_timer, ms, 0);
+	else
+		(void)uv_idle_start(&server->run_now, on_run_now);
+}
+
+static void run(struct http_server *server, bool announced)
 {
 	if (server->closing)
 		return;
+	(void)uv_idle_stop(&server->run_now);
+	(void)uv_timer_stop(&server->run_timer);
 	server->running = true;
 	server->run_again = false;
+	uint64_t begun_ns = uv_hrtime();
 	(void)MHD_run(server->daemon);
 	server->running = false;
 
 	MHD_UNSIGNED_LONG_LONG timeout_ms = 0;
-	if (server->run_again || MHD_get_timeout(server->daemon, &timeout_ms) == MHD_YES)
-		(void)uv_timer_start(&server->run_timer, on_run_timer, timeout_ms, 0);
-	else
-		(void)uv_timer_stop(&server->run_timer);
+	if (!server->run_again && MHD_get_timeout(server->daemon, &timeout_ms) != MHD_YES)
+		return;
+	if (!server->run_again && !announced && timeout_ms == 0 && server->greeting > 0)
+		timeout_ms = PACE_MIN_MS + PACE * (uv_hrtime() - begun_ns) / 1000000;
+	run_in(server, timeout_ms);
 }
 
 static void run_soon(struct http_server *server)
 {
 	if (server->running)
-		server->run_again = true; /* run() decides about the timer when it is done */
+		server->run_again = true; /* run() decides when it is done */
 	else if (!server->closing)
-		(void)uv_timer_start(&server->run_timer, on_run_timer, 0, 0);
+		run_in(server, 0);
 }
 
 static void on_run_timer(uv_timer_t *timer)
 {
-	run(timer->data);
+	run(timer->data, false);
+}
+
+static void on_run_now(uv_idle_t *idle)
+{
+	run(idle->data, false);
 }
 
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
 	(void)status;
 	(void)events;
-	run(poll->data);
+	run(poll->data, true);
 }
 
 /* ---- deadlines ---- */
@@ -126,8 +149,21 @@ static void on_sweep(uv_timer_t *timer)
 static void prepare_tls(struct MHD_Connection *mhd, struct http_connection *connection)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-	if (info && info->tls_session)
-		gnutls_session_set_ptr(info->tls_session, connection);
+	if (!info || !info->tls_session)
+		return;
+	gnutls_session_set_ptr(info->tls_session, connection);
+	if (connection) {
+		connection->greeting = true;
+		connection->server->greeting++;
+	}
+}
+
+static void stop_greeting(struct http_connection *connection)
+{
+	if (!connection->greeting)
+		return;
+	connection->greeting = false;
+	connection->server->greeting--;
 }
 
 static int on_identity_wanted(gnutls_session_t session, const gnutls_datum_t *authorities, int authority_count,
@@ -163,16 +199,19 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **sock
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
 		const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
 		connection = info ? calloc(1, sizeof(*connection)) : NULL;
+		if (connection) {
+			connection->server = context;
+			connection->fd = info->connect_fd;
+		}
 		prepare_tls(mhd, connection);
 		if (!connection)
 			return; /* its requests are cut in http_exchange_on_access */
-		connection->server = context;
-		connection->fd = info->connect_fd;
 		*socket_context = connection;
 		start_waiting(connection);
 	} else if (connection) {
 		assert(!connection->gone_watch);
 		stop_waiting(connection);
+		stop_greeting(connection);
 		run_soon(connection->server); /* at its limit MHD takes the next connection only when it runs again */
 		*socket_context = NULL;
 		tls_identity_drop(connection->identity);
@@ -239,9 +278,10 @@ static int watch_daemon(struct http_server *server, struct err *err)
 	if (!info || uv_poll_init(server->loop, &server->poll, info->epoll_fd))
 		return err_set(err, ERR_INTERNAL, "the HTTP server has no descriptor to watch");
 	(void)uv_timer_init(server->loop, &server->run_timer);
+	(void)uv_idle_init(server->loop, &server->run_now);
 	(void)uv_timer_init(server->loop, &server->sweep_timer);
-	server->handles = 3;
-	server->poll.data = server->run_timer.data = server->sweep_timer.data = server;
+	server->handles = 4;
+	server->poll.data = server->run_timer.data = server->run_now.data = server->sweep_timer.data = server;
 	(void)uv_poll_start(&server->poll, UV_READABLE, on_ready);
 	(void)uv_timer_start(&server->sweep_timer, on_sweep, SWEEP_MS, SWEEP_MS);
 	return 0;
@@ -260,6 +300,7 @@ struct http_server *http_server_new(uv_loop_t *loop, const struct http_server_op
 	server->exchanges = (struct http_exchanges){.loop = loop,
 						    .options = &server->options,
 						    .connection_of = connection_of,
+						    .stop_greeting = stop_greeting,
 						    .start_waiting = start_waiting,
 						    .stop_waiting = stop_waiting,
 						    .run_soon = run_soon};
@@ -295,5 +336,6 @@ void http_server_close(struct http_server *server)
 	tls_identity_drop(server->options.identity);
 	uv_close((uv_handle_t *)&server->poll, on_handle_closed);
 	uv_close((uv_handle_t *)&server->run_timer, on_handle_closed);
+	uv_close((uv_handle_t *)&server->run_now, on_handle_closed);
 	uv_close((uv_handle_t *)&server->sweep_timer, on_handle_closed);
 }
