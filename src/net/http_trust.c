@@ -66,8 +66,8 @@ static bool is_hashed(const char *path)
 	return found;
 }
 
-/* The system's authorities stand in one file and, on Debian, in a directory too. The file is parsed whole at a connection (144
- * certificates, 0.9 MB resident, kept by libcurl); of the directory only what is needed is read. */
+/* The system's authorities stand in one file and, on Debian, in a directory too. The file is parsed whole (144 certificates
+ * cost 0.9 MB resident); of the directory only what is needed is read. */
 static bool has_directory_of_authorities(void)
 {
 	static enum { UNKNOWN, NO, YES } answer;
@@ -111,6 +111,7 @@ CURLcode http_trust_apply(CURL *easy, const struct http_trust *trust)
 /* What OpenSSL found wrong with a chain: X509_V_ERR_… of its x509_vfy.h, which CURLINFO_SSL_VERIFYRESULT hands on. */
 enum {
 	VERIFY_OK = 0,
+	VERIFY_NOT_REACHED = 1, /* where libcurl begins: it looks at the name first */
 	VERIFY_NOT_YET_VALID = 9,
 	VERIFY_EXPIRED = 10,
 	VERIFY_SELF_SIGNED = 18,
@@ -125,6 +126,7 @@ static const char *advice_about_chain(CURL *easy)
 	(void)curl_easy_getinfo(easy, CURLINFO_SSL_VERIFYRESULT, &found);
 	switch (found) {
 	case VERIFY_OK:
+	case VERIFY_NOT_REACHED:
 		return "its certificate is for another name; put one of the certificate's names into server_url, "
 		       "or trust its key with tls_pin";
 	case VERIFY_NOT_YET_VALID:
