@@ -38,7 +38,8 @@ static int read_chain(struct tls_identity *identity, const char *path, const str
 	gnutls_datum_t pem = {.data = (unsigned char *)text->data, .size = (unsigned)text->len};
 	unsigned len = CHAIN_MAX;
 	int rc = gnutls_pcert_list_import_x509_raw(identity->chain, &len, &pem, GNUTLS_X509_FMT_PEM,
-						   GNUTLS_X509_CRT_LIST_SORT);
+						   GNUTLS_X509_CRT_LIST_SORT |
+							   GNUTLS_X509_CRT_LIST_IMPORT_FAIL_IF_EXCEED);
 	if (rc == GNUTLS_E_SHORT_MEMORY_BUFFER)
 		return err_set(err, ERR_TOO_BIG, "%s holds more than %d certificates", path, CHAIN_MAX);
 	if (rc < 0 || len == 0)
