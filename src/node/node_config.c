@@ -54,7 +54,8 @@ static int check_all(const void *given, struct err *err)
 
 static const struct config_key KEYS[] = {
 	{.name = "server_url", .type = CONFIG_STRING, .offset = FIELD(server_url), .required = true,
-	 .check = url_check_http, .help = "Where the hub is, for example \"http://192.168.1.100:8080\"; https:// where it has a certificate."},
+	 .check = url_check_http,
+	 .help = "Where the hub is, for example \"http://192.168.1.100:8080\"; https:// where it has a certificate."},
 	{.name = "token", .type = CONFIG_STRING, .offset = FIELD(token), .required = true,
 	 .environment = "IDM_GRIDCORE_TOKEN", .check = config_check_token, .help = "The hub's token."},
 	{.name = "tls_ca", .type = CONFIG_STRING, .offset = FIELD(tls_ca), .check = http_trust_check_ca_file,

@@ -39,12 +39,6 @@ def test_the_systems_authorities_do_not_know_ours(tls_hub, make_idle_node):
     refused(make_idle_node(tls_hub.url), "is not trusted: .*no authority that is trusted here has signed")
 
 
-def test_the_systems_authorities_count_no_more_beside_a_file(make_tls_hub, make_idle_node, authority, stranger):
-    """What is named is instead of the system's, which curl would ask too if it were let."""
-    hub = make_tls_hub(stranger.sign(), trusted=stranger)
-    refused(make_idle_node(hub.url, tls_ca=authority.certificate), "is not trusted")
-
-
 def test_a_name_that_the_certificate_does_not_have(make_tls_hub, make_idle_node, authority):
     hub = make_tls_hub(authority.sign("DNS:hub.example.org"))
     refused(make_idle_node(hub.url, tls_ca=authority.certificate), "is not trusted: .*for another name; put one of")
