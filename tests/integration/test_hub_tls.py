@@ -1,7 +1,7 @@
 """The hub with a certificate: what it speaks, what it refuses, how it changes its certificate, and that held calls, limits and
 deadlines are what they are without TLS."""
 import hashlib
-import os
+import re
 import resource
 import shutil
 import signal
@@ -257,10 +257,10 @@ def test_slow_and_silent_handshakes_are_cut(make_tls_hub, authority):
     expect(hub.get("/health"), 200)
 
 
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def pauses(pid):
+    """How often it went to sleep of its own will: who spins never does, on a busy machine or on an idle one."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)$", status.read(), re.MULTILINE).group(1))
 
 
 def test_unfinished_handshakes_cost_little_and_hold_nobody_up(tls_hub):
@@ -270,9 +270,9 @@ def test_unfinished_handshakes_cost_little_and_hold_nobody_up(tls_hub):
     for connection in half[::2]:
         connection.sendall(b"\x16\x03\x01\x02\x00\x01")
     time.sleep(0.2)
-    before = cpu_seconds(tls_hub.daemon.pid)
+    before = pauses(tls_hub.daemon.pid)
     time.sleep(2)
-    assert cpu_seconds(tls_hub.daemon.pid) - before < 1.0
+    assert pauses(tls_hub.daemon.pid) - before > 20
     begun = time.monotonic()
     held = tls_hub.hold()
     assert len(expect(tls_hub.get("/api/tasks"), 200).body) > 1_000_000
