@@ -4,57 +4,21 @@
 
 #include "../fault.h"
 #include "../support.h"
+#include "tls_pair.h"
 
-#include <gnutls/x509.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { BEGINS = 1700000000, ENDS = 1900000000 };
-
-static void write_pem(const char *path, const gnutls_datum_t *pem)
-{
-	char text[8192];
-	assert_in_range(pem->size, 1, sizeof(text) - 1);
-	memcpy(text, pem->data, pem->size);
-	text[pem->size] = '\0';
-	write_file(path, text);
-	gnutls_free(pem->data);
-}
-
-static void make_pair(const char *name, const char *certificate_path, const char *key_path)
-{
-	gnutls_x509_privkey_t key;
-	gnutls_x509_crt_t certificate;
-	gnutls_datum_t pem;
-	assert_int_equal(gnutls_x509_privkey_init(&key), 0);
-	assert_int_equal(gnutls_x509_privkey_generate(key, GNUTLS_PK_EC, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0),
-			 0);
-	assert_int_equal(gnutls_x509_crt_init(&certificate), 0);
-	assert_int_equal(gnutls_x509_crt_set_version(certificate, 3), 0);
-	assert_int_equal(gnutls_x509_crt_set_serial(certificate, "\x01", 1), 0);
-	assert_int_equal(gnutls_x509_crt_set_dn(certificate, name, NULL), 0);
-	assert_int_equal(gnutls_x509_crt_set_activation_time(certificate, BEGINS), 0);
-	assert_int_equal(gnutls_x509_crt_set_expiration_time(certificate, ENDS), 0);
-	assert_int_equal(gnutls_x509_crt_set_key(certificate, key), 0);
-	assert_int_equal(gnutls_x509_crt_sign2(certificate, certificate, key, GNUTLS_DIG_SHA256, 0), 0);
-	assert_int_equal(gnutls_x509_crt_export2(certificate, GNUTLS_X509_FMT_PEM, &pem), 0);
-	write_pem(certificate_path, &pem);
-	assert_int_equal(gnutls_x509_privkey_export2(key, GNUTLS_X509_FMT_PEM, &pem), 0);
-	write_pem(key_path, &pem);
-	gnutls_x509_crt_deinit(certificate);
-	gnutls_x509_privkey_deinit(key);
-}
 
 static void test_tls_identity_tells_whom_it_names(void **state)
 {
 	(void)state;
-	make_pair("CN=hub.example.org", "c.pem", "k.pem");
+	tls_pair_make("CN=hub.example.org", "c.pem", "k.pem");
 	struct err err = {0};
 	struct tls_identity *identity = tls_identity_load("c.pem", "k.pem", &err);
 	assert_non_null(identity);
 	assert_string_equal(tls_identity_name(identity), "CN=hub.example.org");
-	assert_int_equal(tls_identity_begins(identity), BEGINS);
-	assert_int_equal(tls_identity_ends(identity), ENDS);
+	assert_int_equal(tls_identity_begins(identity), TLS_PAIR_BEGINS);
+	assert_int_equal(tls_identity_ends(identity), TLS_PAIR_ENDS);
 	assert_int_equal(strlen(tls_identity_pin(identity)), strlen("sha256//") + 44);
 	tls_identity_drop(identity);
 	tls_identity_drop(NULL);
@@ -63,7 +27,7 @@ static void test_tls_identity_tells_whom_it_names(void **state)
 static void test_tls_identity_lives_as_long_as_it_is_used(void **state)
 {
 	(void)state;
-	make_pair("CN=a", "c.pem", "k.pem");
+	tls_pair_make("CN=a", "c.pem", "k.pem");
 	struct tls_identity *identity = tls_identity_load("c.pem", "k.pem", NULL);
 	assert_non_null(identity);
 	struct tls_identity *used = tls_identity_use(identity);
@@ -88,8 +52,8 @@ static void assert_refused(const char *certificate_path, const char *key_path, c
 static void test_tls_identity_names_what_is_wrong(void **state)
 {
 	(void)state;
-	make_pair("CN=a", "c.pem", "k.pem");
-	make_pair("CN=b", "c2.pem", "k2.pem");
+	tls_pair_make("CN=a", "c.pem", "k.pem");
+	tls_pair_make("CN=b", "c2.pem", "k2.pem");
 	write_file("text.pem", "no PEM\n");
 	write_file("empty.pem", "");
 	assert_refused("c.pem", "k2.pem", "tls_key: the key in k2.pem does not fit the certificate in c.pem");
@@ -105,7 +69,7 @@ static void test_tls_identity_names_what_is_wrong(void **state)
 static void test_tls_identity_holds_so_many_certificates(void **state)
 {
 	(void)state;
-	make_pair("CN=a", "c.pem", "k.pem");
+	tls_pair_make("CN=a", "c.pem", "k.pem");
 	char *one = read_file("c.pem");
 	size_t len = strlen(one);
 	char *many = calloc(20, len + 1);
@@ -121,7 +85,7 @@ static void test_tls_identity_holds_so_many_certificates(void **state)
 static void test_tls_identity_without_memory_fails_cleanly(void **state)
 {
 	(void)state;
-	make_pair("CN=a", "c.pem", "k.pem");
+	tls_pair_make("CN=a", "c.pem", "k.pem");
 	unsigned n = 0;
 	do {
 		fault_arm(++n);
