@@ -158,7 +158,8 @@ const char *http_trust_advice(CURL *easy, CURLcode code, const char *text)
 		if (strstr(text, "wrong version number") || strstr(text, "packet length too long") ||
 		    strstr(text, "record layer failure"))
 			return "no TLS is spoken on this port; a hub without tls_cert is called by http://";
-		return NULL;
+		/* It may also just have closed. */
+		return "perhaps no TLS is spoken on this port; a hub without tls_cert is called by http://";
 	default:
 		return NULL;
 	}

@@ -1,8 +1,10 @@
 """Certificates of a test's own, made by openssl, and hubs that have one."""
 import base64
 import hashlib
+import pathlib
 import ssl
 import subprocess
+import tempfile
 
 import pytest
 
@@ -74,19 +76,16 @@ class Authority:
         return pair
 
 
+# A folder of its own each time: a fixture that several modules import is made once for each of them.
 @pytest.fixture(scope="session")
 def authority(session_dir):
-    path = session_dir / "authority"
-    path.mkdir()
-    return Authority(path)
+    return Authority(pathlib.Path(tempfile.mkdtemp(dir=session_dir)))
 
 
 @pytest.fixture(scope="session")
 def stranger(session_dir):
     """An authority that nobody trusts."""
-    path = session_dir / "stranger"
-    path.mkdir()
-    return Authority(path, "stranger")
+    return Authority(pathlib.Path(tempfile.mkdtemp(dir=session_dir)), "stranger")
 
 
 @pytest.fixture
