@@ -9,6 +9,7 @@ import pytest
 from conftest import free_port
 from documented import documented
 from hub_client import Hub
+from node_fixtures import IMAGE, worker_image, worker_program  # noqa: F401
 from processes import TOKEN, toml_text, wait_until
 from systemd_machine import Machine, MachineUnavailable
 
@@ -65,9 +66,16 @@ class MachinesHub(Hub):
     def __init__(self, machine, port):  # pylint: disable=super-init-not-called
         self.machine, self.port = machine, port
 
+    def answers(self):
+        try:
+            return self.get("/health").status == 200
+        except OSError:
+            return False
+
 
 def write_config(machine, name, text, mode=0o600):
     path = machine.root / "etc/idm-gridcore" / name
+    path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     path.chmod(mode)
     return path
@@ -78,17 +86,11 @@ def hub(machine):
     """computehub.service, begun as by somebody who has used the hub without systemd before: a file for root alone."""
     port = free_port()
     write_config(machine, "computehub.toml", toml_text({"bind": f"127.0.0.1:{port}", "token": TOKEN}))
-    machine.run("systemd-tmpfiles", "--create", "/usr/local/lib/tmpfiles.d/idm-gridcore.conf", check=True)
     machine.systemctl("start", "computehub", check=True)
     hub = MachinesHub(machine, port)
 
-    def healthy():
-        try:
-            return hub.get("/health").status == 200
-        except OSError:
-            machine.wait_for_state("computehub", "active/running")
-            return False
-    wait_until(healthy, 20, "the hub's health", pause=0.1)
+    machine.wait_for_state("computehub", "active/running")
+    wait_until(hub.answers, 20, "the hub's health", pause=0.1)
     yield hub
     machine.systemctl("stop", "gridnode", "computehub")
     machine.systemctl("reset-failed")
@@ -110,15 +112,45 @@ def start_node(machine, hub, **config):
     return path, node_id
 
 
-def test_a_first_start_makes_the_hubs_configuration(machine):
-    path = machine.root / "etc/idm-gridcore/computehub.toml"
-    path.unlink(missing_ok=True)
-    machine.systemctl("start", "computehub", check=True)
-    wait_until(path.exists, 20, "the first configuration")
-    assert path.stat().st_mode & 0o077 == 0 and path.stat().st_uid != 0
+def test_it_takes_over_what_a_run_as_root_left(machine, hub):
+    """Configuration and state, as the README's quick start makes them."""
     machine.systemctl("stop", "computehub", check=True)
-    machine.wait_for_state("computehub", "inactive/dead/success")
-    path.unlink()
+    state, config = machine.root / "var/lib/idm-gridcore", machine.root / "etc/idm-gridcore/computehub.toml"
+    shutil.rmtree(state)
+    config.chmod(0o600)
+    os.chown(config, 0, 0)
+    machine.run("timeout", "-s", "INT", "3", "env", "ASAN_OPTIONS=detect_leaks=0", "/usr/local/bin/computehub", "-c",
+                "/etc/idm-gridcore/computehub.toml")
+    assert (state / "computehub.db").stat().st_uid == 0
+    machine.systemctl("start", "computehub", check=True)
+    machine.wait_for_state("computehub", "active/running")
+    wait_until(hub.answers, 20, "the hub's health", pause=0.1)
+    hub.add("writes")
+    assert (state / "computehub.db").stat().st_uid != 0
+    assert config.stat().st_uid == 0 and config.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.docker
+@pytest.mark.usefixtures("worker_image")
+def test_containers_run_and_end_with_the_unit(machine, hub, engine, redis_server):
+    _, node_id = start_node(machine, hub, parallelism=2, stop_timeout=5)
+    hub.add("work", image=IMAGE, command=["/worker", "sleep"], input_redis=redis_server.url("host.docker.internal"))
+    hub.add("more", image=IMAGE, command=["/worker", "sleep"], input_redis=redis_server.url("host.docker.internal"))
+    while hub.queue()[0] != "more":
+        hub.next()
+    wait_until(lambda: len(engine.running_pids(node=node_id, task="more")) == 2, 40, "two containers")
+    assert hub.node(node_id)["error"] is None
+    machine.systemctl("stop", "gridnode", check=True)
+    machine.wait_for_state("gridnode", "inactive/dead/success")
+    assert not engine.containers(node=node_id)
+
+
+def test_a_reload_keeps_the_hub_running(machine, hub, computehub):
+    if "tls_cert" not in subprocess.run([computehub, "--help"], capture_output=True, text=True, check=True).stdout:
+        pytest.skip("this hub has no certificates to read anew")
+    before = machine.show("computehub", "MainPID")
+    machine.systemctl("reload", "computehub", check=True)
+    assert hub.answers() and machine.show("computehub", "MainPID") == before
 
 
 def test_the_hub_has_a_user_without_privileges_and_many_descriptors(machine, hub):
