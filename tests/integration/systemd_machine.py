@@ -32,6 +32,7 @@ class Machine:
         self.root = self.directory / "root"
         self.local = self.directory / "install" / "usr" / "local"
         self.cgroups = []
+        self.nspawn = None
         self.furnish(build)
         self.boot(docker_socket)
 
@@ -76,7 +77,9 @@ class Machine:
             binds.append(f"--bind={docker_socket}:/srv/docker.sock")
         with open(self.directory / "console", "wb") as console:
             self.process = subprocess.Popen(
-                ["sh", "-c", enter + 'exec "$@"', "sh", "systemd-nspawn", "--quiet", "--register=no", "--keep-unit",
+                # A namespace of its own for its processes: whoever is killed, they all go.
+                ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc",
+                 "sh", "-c", enter + 'exec "$@"', "sh", "systemd-nspawn", "--quiet", "--register=no", "--keep-unit",
                  "--resolv-conf=off", "--timezone=off", "--link-journal=no", f"--machine=idm-{os.getpid()}", "-D", self.root,
                  *binds, "--boot", "systemd.unit=test.target"],
                 stdin=subprocess.DEVNULL, stdout=console, stderr=console)
@@ -90,16 +93,20 @@ class Machine:
             raise MachineUnavailable(f"{error}\n{text}") from None
 
     def first_process(self):
+        """unshare → systemd-nspawn → systemd"""
         if self.process.poll() is not None:
             raise AssertionError(f"systemd-nspawn ended with {self.process.returncode}")
-        children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        for child in children:
-            try:
-                if pathlib.Path(f"/proc/{child}/comm").read_text() == "systemd\n":
-                    return int(child)
-            except OSError:
-                pass
-        return None
+        self.nspawn = self.child(self.process.pid, "systemd-nspawn")
+        return self.nspawn and self.child(self.nspawn, "systemd")
+
+    @staticmethod
+    def child(pid, name):
+        try:
+            children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            names = {pathlib.Path(f"/proc/{child}/comm").read_text().strip(): int(child) for child in children}
+        except OSError:
+            return None
+        return names.get(name[:15])  # the kernel keeps as much of a name
 
     def run(self, *command, check=False):
         result = subprocess.run(["nsenter", "-t", str(self.pid), "-m", "-p", "-u", "-i", "-r", "-w", *map(str, command)],
@@ -128,7 +135,10 @@ class Machine:
 
     def stop(self):
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)  # nspawn asks its systemd to end
+            if self.nspawn:
+                os.kill(self.nspawn, signal.SIGTERM)  # it asks its systemd to end
+            else:
+                self.process.kill()
             try:
                 self.process.wait(30)
             except subprocess.TimeoutExpired:
