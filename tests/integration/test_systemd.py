@@ -3,6 +3,7 @@ import os
 import re
 import resource
 import shutil
+import socket
 import subprocess
 
 import pytest
@@ -143,6 +144,33 @@ def test_containers_run_and_end_with_the_unit(machine, hub, engine, redis_server
     machine.systemctl("stop", "gridnode", check=True)
     machine.wait_for_state("gridnode", "inactive/dead/success")
     assert not engine.containers(node=node_id)
+
+
+def test_a_port_below_1024_needs_the_capability_that_the_page_names(machine):
+    port = next(port for port in range(1023, 600, -1) if can_bind(port))
+    write_config(machine, "computehub.toml", toml_text({"bind": f"127.0.0.1:{port}", "token": TOKEN}))
+    machine.systemctl("start", "computehub")
+    wait_until(lambda: "cannot listen on" in machine.journal("computehub", "-p", "err"), 20, "the refusal")
+    machine.systemctl("stop", "computehub", check=True)
+    drop_in = machine.root / "etc/systemd/system/computehub.service.d/port.conf"
+    drop_in.write_text("[Service]\nAmbientCapabilities=CAP_NET_BIND_SERVICE\nCapabilityBoundingSet=CAP_NET_BIND_SERVICE\n")
+    try:
+        machine.systemctl("daemon-reload", check=True)
+        machine.systemctl("start", "computehub", check=True)
+        wait_until(MachinesHub(machine, port).answers, 20, "the hub's health", pause=0.1)
+        machine.systemctl("stop", "computehub", check=True)
+    finally:
+        drop_in.unlink()
+        machine.systemctl("daemon-reload", check=True)
+
+
+def can_bind(port):
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def test_a_reload_keeps_the_hub_running(machine, hub, computehub):
