@@ -18,7 +18,7 @@ from processes import Daemon, wait_until
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
 pytestmark = pytest.mark.skipif(not NGINX or not shutil.which("openssl"), reason="needs nginx and openssl")
 
-MAIN = """daemon off; pid {d}/pid; error_log stderr info; worker_processes 1;
+MAIN = """{user} daemon off; pid {d}/pid; error_log stderr info; worker_processes 1;
 events {{ worker_connections 512; }}
 http {{ access_log off; client_body_temp_path {d}/body; proxy_temp_path {d}/proxy; fastcgi_temp_path {d}/f;
 uwsgi_temp_path {d}/u; scgi_temp_path {d}/s; include {d}/computehub.conf; }}
@@ -67,10 +67,8 @@ def proxied(hub, directory):
     certificate(place)
     tls_port, plain_port = free_port(), free_port()
     (place / "computehub.conf").write_text(our_configuration(place, hub.port, tls_port, plain_port))
-    (place / "nginx.conf").write_text(MAIN.format(d=place))
-    if os.geteuid() == 0:
-        for path in [place, *place.parents][:2]:
-            path.chmod(0o755)  # its worker is another user
+    # Its worker shall see our private directory.
+    (place / "nginx.conf").write_text(MAIN.format(d=place, user="user root;" if os.geteuid() == 0 else ""))
     daemon = Daemon(NGINX, ["-e", "stderr", "-p", place, "-c", place / "nginx.conf"], place / "log")
     through = ProxiedHub(hub, tls_port, place / "cert")
     through.plain_port, through.certificate, through.nginx = plain_port, place / "cert", daemon
