@@ -16,8 +16,6 @@ class Node:
         self.place = place
         self.hub = hub
         self.name = name
-        if hub.url.startswith("https:"):
-            keys[CA_KEY] = str(place.certificate()[0])
         config = place.write_config(name, server_url=hub.url, token=place.token, parallelism=slots, hostname=name,
                                     heartbeat_interval=1, stop_timeout=20, container_memory=64, **keys)
         self.log_path = place.directory / f"{name}.log"
