@@ -14,7 +14,7 @@ declare -A packages=(
 	[demo]="gnuplot-nox python3 fonts-dejavu-core"
 	[test]="clang clang-tidy libclang-rt-14-dev|libclang-rt-dev libcmocka-dev python3-pytest python3-pytest-timeout
 		python3-pytest-xdist python3-redis python3
-		docker-registry valgrind"
+		docker-registry valgrind openssl libssl-dev"
 )
 
 usage() {
