@@ -33,5 +33,5 @@ void wire_close(struct wire *wire); /* also inside its own callbacks; NULL is ig
 /* The request stays the caller's, and must live until its answer. One at a time. */
 void wire_send(struct wire *wire, const char *request, size_t len);
 
-/* When the last answer was here: CLOCK_MONOTONIC, in nanoseconds. */
+/* CLOCK_MONOTONIC, in nanoseconds. */
 int64_t wires_now_ns(void);
