@@ -64,7 +64,9 @@ void handle_node_heartbeat(struct api_call *call)
 		reply_err(call->request, &err);
 		return;
 	}
-	reply_json(call->request, HTTP_OK, json_pack("{s:b}", "stop_requested", (int)node->stop_requested));
+	/* The most frequent answer of all: as a JSON tree it would cost the whole call a twentieth more. */
+	reply_json_text(call->request, HTTP_OK,
+			strdup(node->stop_requested ? "{\"stop_requested\":true}\n" : "{\"stop_requested\":false}\n"));
 }
 
 /* ---- the task call ---- */
