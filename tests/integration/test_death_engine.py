@@ -72,13 +72,13 @@ def test_an_engine_that_hangs_and_goes_on(hub, engine_node, own_engine):
 
 
 def test_a_switch_while_the_engine_hangs_is_made_up_for(hub, engine_node, own_engine):
+    """So long that SIGTERM, SIGKILL and the removal by force are all asked for in vain, and the engine counts as lost."""
     pid = own_engine.pid
     own_engine.signal(pid, signal.SIGSTOP)
     try:
         hub.add("next", image=IMAGE, command=["/worker", "sleep"])
         hub.next()
-        time.sleep(5)
-        assert engine_node.daemon.running()
+        wait_for_status(hub, engine_node, "Error")
     finally:
         own_engine.signal(pid, signal.SIGCONT)
     wait_for_containers(own_engine, engine_node, task="next")
