@@ -14,7 +14,7 @@ YEAR_S = 365 * 24 * 3600
 class WallClock:
     """The time of day of the programs that run with `environment`."""
 
-    def __init__(self, directory, build):
+    def __init__(self, directory):
         library = directory / "wall_clock.so"
         subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", library, HERE / "wall_clock.c"], check=True, timeout=60)
         self.path = directory / "offset"
@@ -29,8 +29,8 @@ class WallClock:
 
 
 @pytest.fixture
-def wall_clock(directory, build):
-    return WallClock(directory, build)
+def wall_clock(directory):
+    return WallClock(directory)
 
 
 def year_of(entry):

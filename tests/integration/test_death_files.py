@@ -1,4 +1,5 @@
-"""Files die: cut in half, overwritten with nonsense, or on a disk that is full. Each is said in words, and nothing is made worse."""
+"""Files die: cut in half, overwritten with nonsense, or on a disk that is full. Each is said in words, and nothing is made
+worse."""
 import os
 import pathlib
 import subprocess

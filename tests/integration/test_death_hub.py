@@ -1,7 +1,5 @@
 """The hub dies, or hangs: containers never notice, nothing answered is lost, and its nodes come back one after the other."""
-import json
 import pathlib
-import re
 import signal
 import socket
 import subprocess

@@ -1,4 +1,5 @@
 """The network dies: connections that are half-open in either direction, found out by each side alone."""
+import socket
 import time
 
 import pytest
@@ -71,7 +72,6 @@ def test_a_node_that_dies_in_the_middle_of_a_request_is_shed(make_hub, make_prox
     hub = make_hub().start(request_timeout=1)
     proxy = make_proxy(hub.port)
     before = hub.daemon.descriptors()
-    import socket
     halves = [socket.create_connection(("127.0.0.1", proxy.port)) for _ in range(50)]
     for half in halves:
         half.sendall(b"POST /gridnode/heartbeat HTTP/1.1\r\nHost: hub\r\nContent-Length: 100\r\n\r\n{\"node_id\"")
