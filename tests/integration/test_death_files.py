@@ -32,12 +32,20 @@ def fill(directory):
     return filler
 
 
-def test_a_node_whose_id_cannot_be_saved_says_so_and_works(hub, gridnode, small_disk, directory):
-    """The configuration stays as it was, to the byte; with room again the next registration saves the id."""
+@pytest.fixture
+def small_node(hub, gridnode, small_disk, directory):
+    """A node whose configuration lies on the small disk, its log elsewhere."""
     node = Node(gridnode, small_disk, server_url=hub.url, token=TOKEN, docker_host=f"unix://{directory}/none.sock",
                 heartbeat_interval=1)
     node.write_config()
     node.log_path = directory / "gridnode.log"
+    yield node
+    node.kill()
+
+
+def test_a_node_whose_id_cannot_be_saved_says_so_and_works(hub, small_node, small_disk):
+    """The configuration stays as it was, to the byte; with room again the next registration saves the id."""
+    node = small_node
     filler = fill(small_disk)
     text = node.config_path.read_bytes()
     node.start()

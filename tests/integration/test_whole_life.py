@@ -28,8 +28,15 @@ def end(daemon):
     assert "==" not in daemon.log, daemon.log
 
 
-def test_the_life_of_a_hub(computehub, directory):
+@pytest.fixture
+def watched_hub(computehub, directory):
     hub = Hub(under_valgrind(computehub, directory), directory)
+    yield hub
+    hub.kill()
+
+
+def test_the_life_of_a_hub(watched_hub):
+    hub = watched_hub
     hub.start(offline_after=2, forget_after=4, keep_completed=2, request_timeout=2)
     for name in "abcde":
         hub.add(name, input_redis="redis://:hunter2@h:6379", env={"A": "1"}, memory_mb=64)
