@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { TICK_MS = 1000, MAX_NODES = 100000, SPARE_DESCRIPTORS = 64 };
+enum { TICK_MS = 1000, AWAY_MS = 3 * TICK_MS, MAX_NODES = 100000, SPARE_DESCRIPTORS = 64 };
 
 struct moment hub_now(void)
 {
@@ -75,7 +75,14 @@ static void answer_wait(void *context, const struct task_wait *wait)
 static void on_tick(uv_timer_t *timer)
 {
 	struct hub *hub = timer->data;
-	nodes_tick(hub->nodes, hub_now());
+	struct moment now = hub_now();
+	int64_t late_ms = now.monotonic_ms - hub->ticked_ms - TICK_MS;
+	if (late_ms >= AWAY_MS) {
+		log_warn(NULL, "this hub did nothing for %.1f s: stopped, or its machine is overloaded", (double)late_ms / 1000);
+		nodes_excuse(hub->nodes, late_ms, now);
+	}
+	hub->ticked_ms = now.monotonic_ms;
+	nodes_tick(hub->nodes, now);
 }
 
 static void on_signal(uv_signal_t *signal, int number)
@@ -183,6 +190,7 @@ int hub_start(struct hub *hub, uv_loop_t *loop, const struct hub_config *config,
 		rc = listen_for_requests(hub, err);
 	if (rc)
 		return rc;
+	hub->ticked_ms = clock_monotonic_ms();
 	(void)uv_timer_start(&hub->tick_timer, on_tick, TICK_MS, TICK_MS);
 	(void)uv_signal_start(&hub->on_sigterm, on_signal, SIGTERM);
 	(void)uv_signal_start(&hub->on_sigint, on_signal, SIGINT);

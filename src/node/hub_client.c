@@ -36,8 +36,6 @@ enum {
 	REPORT_SOON_MS = 200,
 	REPORT_AGAIN_MS = 1000, /* the least pause between two heartbeats */
 	LEAVE_TIMEOUT_MS = 2 * 1000,
-	BACKOFF_BASE_MS = 1000,
-	BACKOFF_MAX_MS = 60 * 1000,
 	BODY_MAX = 1024 * 1024,
 	NODE_ID_SIZE = 65,
 };
@@ -407,7 +405,7 @@ static void init_repeated(struct hub_client *client, struct repeated *repeated, 
 			  void (*start)(struct hub_client *client))
 {
 	repeated->client = client;
-	repeated->backoff = BACKOFF(BACKOFF_BASE_MS, BACKOFF_MAX_MS);
+	repeated->backoff = HUB_BACKOFF;
 	repeated->start = start;
 	(void)uv_timer_init(loop, &repeated->timer);
 	repeated->timer.data = repeated;
