@@ -4,10 +4,15 @@
 
 #include "base/config_checks.h"
 #include "base/url.h"
+#include "proto/node_messages.h"
 #include "proto/limits.h"
+#ifdef __linux__
+#include "node/runtime/process_user.h"
+#endif
 
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { DAY_S = 24 * 60 * 60 };
 
@@ -35,6 +40,26 @@ static int check_hostname(const char *name, struct err *err)
 {
 	return strlen(name) <= LIMIT_HOSTNAME ? 0
 					      : err_set(err, ERR_INVALID, "must be at most %d bytes", LIMIT_HOSTNAME);
+}
+
+static int check_runtime(const char *name, struct err *err)
+{
+	if (strcmp(name, RUNTIME_DOCKER) == 0 || strcmp(name, RUNTIME_PROCESS) == 0)
+		return 0;
+	return err_set(err, ERR_INVALID, "must be \"" RUNTIME_DOCKER "\" or \"" RUNTIME_PROCESS "\"");
+}
+
+int node_config_check(const void *any, struct err *err)
+{
+	const struct node_config *config = any;
+	if (strcmp(config->runtime, RUNTIME_PROCESS) != 0)
+		return 0;
+#ifdef __linux__
+	struct process_user user;
+	return process_user_choose(config->process_user, config->process_same_user, geteuid(), &user, err);
+#else
+	return err_set(err, ERR_INVALID, "runtime = \"" RUNTIME_PROCESS "\" needs Linux");
+#endif
 }
 
 #define FIELD(name) offsetof(struct node_config, name)
@@ -74,6 +99,18 @@ static const struct config_key KEYS[] = {
 	 .help = "Patterns (* and ?) of images that tasks may run on this machine."},
 	{.name = "docker_host", .type = CONFIG_STRING, .offset = FIELD(docker_host), .check = check_docker_host,
 	 .help = "The engine's socket, as unix:///var/run/docker.sock. Empty: $DOCKER_HOST, else the usual places."},
+	{.name = "runtime", .type = CONFIG_STRING, .offset = FIELD(runtime), .fallback = "\"" RUNTIME_DOCKER "\"",
+	 .check = check_runtime,
+	 .help = "\"docker\": containers. \"process\": tasks' commands as plain processes of this machine, with no isolation\n"
+		 "but a user of their own, for machines where no container engine can run."},
+	{.name = "process_user", .type = CONFIG_STRING, .offset = FIELD(process_user),
+	 .help = "The user that such processes run as, if gridnode runs as root (it must be set then)."},
+	{.name = "process_same_user", .type = CONFIG_BOOLEAN, .offset = FIELD(process_same_user), .fallback = "false",
+	 .help = "If gridnode does not run as root: whether such processes may run as its own user. They can then read all\n"
+		 "that it can, this file too."},
+	{.name = "state_dir", .type = CONFIG_STRING, .offset = FIELD(state_dir),
+	 .help = "Where records of such processes are kept. Empty: $STATE_DIRECTORY, else /var/lib/idm-gridcore for root,\n"
+		 "else ${XDG_STATE_HOME:-~/.local/state}/idm-gridcore."},
 	{.name = "hostname", .type = CONFIG_STRING, .offset = FIELD(hostname), .check = check_hostname,
 	 .help = "The name to show at the hub. Empty: the system's."},
 	{.name = "log_level", .type = CONFIG_STRING, .offset = FIELD(log_level), .fallback = "\"info\"",

@@ -18,11 +18,18 @@ struct node_config {
 	char *network;
 	struct config_strings allow_images;
 	char *docker_host;    /* "": searched for */
+	char *runtime;        /* RUNTIME_… of proto/node_messages.h */
+	char *process_user;   /* "": none */
+	bool process_same_user;
+	char *state_dir;      /* "": see base/state_directory.h */
 	char *hostname;       /* "": the system's */
 	char *log_level;
 };
 
 extern const struct config_table NODE_CONFIG_TABLE;
+
+/* What a table of keys cannot say: whether its values go together, on this machine and for this user. */
+int node_config_check(const void *config, struct err *err) MUST_CHECK;
 
 /* Whether the text can be a node's id: it goes into URLs, labels and container names. */
 bool node_id_is_valid(const char *id);
