@@ -49,9 +49,9 @@ static int check_runtime(const char *name, struct err *err)
 	return err_set(err, ERR_INVALID, "must be \"" RUNTIME_DOCKER "\" or \"" RUNTIME_PROCESS "\"");
 }
 
-int node_config_check(const void *any, struct err *err)
+int node_config_check(const void *values, struct err *err)
 {
-	const struct node_config *config = any;
+	const struct node_config *config = values;
 	if (strcmp(config->runtime, RUNTIME_PROCESS) != 0)
 		return 0;
 #ifdef __linux__

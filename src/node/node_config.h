@@ -29,7 +29,7 @@ struct node_config {
 extern const struct config_table NODE_CONFIG_TABLE;
 
 /* What a table of keys cannot say: whether its values go together, on this machine and for this user. */
-int node_config_check(const void *config, struct err *err) MUST_CHECK;
+int node_config_check(const void *values, struct err *err) MUST_CHECK;
 
 /* Whether the text can be a node's id: it goes into URLs, labels and container names. */
 bool node_id_is_valid(const char *id);

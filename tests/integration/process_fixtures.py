@@ -97,7 +97,7 @@ class ProcessNode(Node):
         for pid in processes():
             environment = dict(entry.split("=", 1) for entry in read(f"/proc/{pid}/environ").decode().split("\0")
                                if "=" in entry)
-            if environment.get("NODE_ID") == self.id and stat(pid)[4] == str(pid) and \
+            if environment.get("NODE_ID") == self.id and stat(pid)[3] == str(self.daemon.pid) and \
                     (task is None or environment["TASK_NAME"] == task):
                 found[int(environment["INSTANCE_ID"])] = pid
         return found

@@ -46,8 +46,6 @@ int launcher_plan_file(const struct launch_plan *plan, struct err *err)
 
 enum { EXIT_NOT_LAUNCHED = 127 };
 
-extern char **environ;
-
 static _Noreturn void refuse(const struct err *err)
 {
 	struct launcher_refusal refusal = {.code = err->code};

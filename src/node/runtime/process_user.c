@@ -2,11 +2,78 @@
  * are. */
 #include "node/runtime/process_user.h"
 
-#include <errno.h>
+#include "base/cleanup.h"
+
 #include <grp.h>
 #include <pwd.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
+
+static int take(const struct passwd *entry, struct process_user *user, struct err *err)
+{
+	if (entry->pw_uid == 0)
+		return err_set(err, ERR_INVALID, "process_user must not be root, and \"%s\" is; name another user",
+			       entry->pw_name);
+	user->change = true;
+	user->uid = entry->pw_uid;
+	user->gid = entry->pw_gid;
+	user->groups[user->group_count++] = entry->pw_gid;
+	return 0;
+}
+
+static bool has_member(const struct group *group, const char *name)
+{
+	for (char **member = group->gr_mem; *member; member++) {
+		if (strcmp(*member, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int too_many_groups(const char *name, struct err *err)
+{
+	return err_set(err, ERR_TOO_BIG, "process_user: \"%s\" is in more than %d groups", name, LAUNCH_GROUPS_MAX);
+}
+
+static int add_local_groups(const char *name, struct process_user *user, struct err *err)
+{
+	AUTO_FCLOSE FILE *file = fopen("/etc/group", "re");
+	const struct group *group;
+	while (file && (group = fgetgrent(file))) {
+		if (group->gr_gid == user->gid || !has_member(group, name))
+			continue;
+		if (user->group_count == LAUNCH_GROUPS_MAX)
+			return too_many_groups(name, err);
+		user->groups[user->group_count++] = group->gr_gid;
+	}
+	return 0;
+}
+
+/* The machine's own files: to ask all that nsswitch.conf names brings libraries into the agent that stay there. */
+static const struct passwd *find_local(FILE *file, const char *name)
+{
+	const struct passwd *entry;
+	while (file && (entry = fgetpwent(file))) {
+		if (strcmp(entry->pw_name, name) == 0)
+			return entry;
+	}
+	return NULL;
+}
+
+/* A user whom the machine has from elsewhere. */
+static int find_anywhere(const char *name, struct process_user *user, struct err *err)
+{
+	const struct passwd *entry = getpwnam(name); /* NOLINT(concurrency-mt-unsafe): before there are threads */
+	if (!entry)
+		return err_set(err, ERR_NOT_FOUND, "process_user: there is no user \"%s\" on this machine; make it with useradd "
+			       "--system --no-create-home %s", name, name);
+	int rc = take(entry, user, err);
+	int count = LAUNCH_GROUPS_MAX;
+	if (!rc && getgrouplist(name, user->gid, user->groups, &count) < 0)
+		rc = too_many_groups(name, err);
+	user->group_count = (size_t)count;
+	return rc;
+}
 
 static int choose_for_root(const char *name, bool same_user, struct process_user *user, struct err *err)
 {
@@ -15,21 +82,12 @@ static int choose_for_root(const char *name, bool same_user, struct process_user
 			       "runtime = \"process\": tasks' commands must not run as root%s; make a user for them (useradd "
 			       "--system --no-create-home idm-worker) and set process_user = \"idm-worker\"",
 			       same_user ? " (process_same_user is not for root)" : "");
-	errno = 0;
-	const struct passwd *entry = getpwnam(name); /* NOLINT(concurrency-mt-unsafe): before there are threads */
+	AUTO_FCLOSE FILE *file = fopen("/etc/passwd", "re");
+	const struct passwd *entry = find_local(file, name);
 	if (!entry)
-		return err_set(err, ERR_NOT_FOUND, "process_user: there is no user \"%s\" on this machine; make it with useradd "
-			       "--system --no-create-home %s", name, name);
-	if (entry->pw_uid == 0)
-		return err_set(err, ERR_INVALID, "process_user must not be root, and \"%s\" is; name another user", name);
-	int count = LAUNCH_GROUPS_MAX;
-	if (getgrouplist(name, entry->pw_gid, user->groups, &count) < 0)
-		return err_set(err, ERR_TOO_BIG, "process_user: \"%s\" is in more than %d groups", name, LAUNCH_GROUPS_MAX);
-	user->change = true;
-	user->uid = entry->pw_uid;
-	user->gid = entry->pw_gid;
-	user->group_count = (size_t)count;
-	return 0;
+		return find_anywhere(name, user, err);
+	int rc = take(entry, user, err);
+	return rc ? rc : add_local_groups(name, user, err);
 }
 
 int process_user_choose(const char *name, bool same_user, uid_t self, struct process_user *user, struct err *err)
