@@ -233,6 +233,27 @@ def test_where_no_control_group_can_be_had_one_warning_says_so(hub, make_process
     assert len(re.findall(r"warn .*no limit of memory", node.daemon.log)) == 1, node.daemon.log
 
 
+@pytest.mark.parametrize("how", ["finish", "kill -9"])
+def test_without_control_groups_the_group_is_killed(hub, make_process_node, loopback_redis, how):
+    node = make_process_node(hub, process_user="", process_same_user=True)
+    before = node.as_user(65534)
+    node.start(before=before)
+    node.wait_for_id()
+    add_process_task(hub, loopback_redis, "family", ["sh", "-c", FAMILY.format("")])
+    node.wait_for_workers()
+    wait_until(lambda: len(node.all_workers()) >= 6, 10, "the families")
+    assert not node.cgroups()
+    if how == "finish":
+        hub.finish()
+    else:
+        node.kill()
+        hub.finish()
+        assert node.all_workers()
+        node.start(before=before)
+        node.daemon.wait_for_log("cleared up after 2 workers")
+    node.wait_for_workers(0)
+
+
 REFUSED = [
     ({"process_user": ""}, None, "must not run as root.*useradd.*process_user"),
     ({"process_user": "root"}, None, "process_user must not be root"),
