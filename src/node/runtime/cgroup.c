@@ -143,13 +143,15 @@ static int open_v2(struct cgroup_home *home, struct cgroup_place *place, const c
 	size_t tail = strlen(AGENT_GROUP);
 	if (len > tail && strcmp(place->own + len - tail, AGENT_GROUP) == 0)
 		place->own[len - tail] = '\0'; /* we have stepped aside before */
-	bool is_root_group = strcmp(place->own, place->root) == 0;
+	/* The root of all has no type; that of a container's view has one, and is a group like others. */
+	char type[CGROUP_PATH_MAX];
+	bool is_root_group = join(type, place->own, "cgroup.type") == 0 && access(type, F_OK) != 0;
 	if (!has_word(place->own, "cgroup.controllers", "memory"))
 		(void)err_set(err, ERR_DENIED, "the control group %s has no memory controller", place->own);
 	else if (is_root_group || step_aside(place->own, err) == 0)
 		if (make_home_v2(home, place->own, owner_id, err) == 0)
 			return 0;
-	if (geteuid() == 0 && !is_root_group && has_word(place->root, "cgroup.controllers", "memory") &&
+	if (geteuid() == 0 && strcmp(place->own, place->root) != 0 && has_word(place->root, "cgroup.controllers", "memory") &&
 	    make_home_v2(home, place->root, owner_id, NULL) == 0)
 		return 0;
 	return err->code;
