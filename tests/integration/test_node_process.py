@@ -160,6 +160,31 @@ def test_a_worker_that_ignores_sigterm_is_killed_in_time(hub, make_process_node,
     assert not node.all_workers()
 
 
+def test_an_agent_that_ends_at_once_kills_what_runs_and_the_next_clears_up(hub, make_process_node, loopback_redis,
+                                                                            public_worker):
+    node = make_process_node(hub, stop_timeout=60).start()
+    node.wait_for_id()
+    add_process_task(hub, loopback_redis, "deaf", [public_worker, "stubborn"])
+    pids = node.wait_for_workers()
+    hub_pid = hub.daemon.pid
+    os.kill(hub_pid, signal.SIGSTOP)  # its goodbye is not answered: the agent can be caught while it waits
+    try:
+        node.daemon.send(signal.SIGTERM)
+        node.daemon.wait_for_log("stopping containers")
+        os.kill(node.daemon.pid, signal.SIGSTOP)  # two signals of one kind would be one
+        node.daemon.send(signal.SIGINT)
+        node.daemon.send(signal.SIGTERM)
+        os.kill(node.daemon.pid, signal.SIGCONT)
+        assert node.daemon.wait(10) == 0
+    finally:
+        os.kill(hub_pid, signal.SIGCONT)
+    wait_until(lambda: not set(pids.values()) & node.all_workers(), 5, "the workers' end")
+    hub.finish()
+    node.start()
+    node.daemon.wait_for_log("workers run on")
+    assert not node.records() and not node.directories() and not node.cgroups()
+
+
 # A child that is deaf to SIGTERM, in the worker's group or in a session of its own; the worker itself goes at once.
 FAMILY = "trap 'exit 0' TERM; ({}sh -c 'trap \"\" TERM; while :; do sleep 1; done') & while :; do sleep 0.1; done"
 
