@@ -13,6 +13,7 @@
 #include "net/http_client.h"
 
 #include "base/buf.h"
+#include "net/ca_directory.h"
 
 #include <assert.h>
 #include <curl/curl.h>
@@ -45,6 +46,7 @@ struct http_client {
 	uv_timer_t timer;
 	char *user_agent;
 	struct http_call *calls;
+	bool ca_directory; /* authorities are looked up in a directory, one by one */
 	int depth;         /* > 0 while curl or an on_done is on the stack */
 	bool closing;
 	unsigned handles;  /* libuv handles not yet closed: the timer and the watches */
@@ -327,6 +329,8 @@ struct http_client *http_client_new(uv_loop_t *loop, const char *user_agent)
 		free(client);
 		return NULL;
 	}
+	const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
+	client->ca_directory = ca_directory_replaces(curl->cainfo, curl->capath);
 	client->handles = 1;
 	client->timer.data = client;
 	(void)curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
@@ -382,6 +386,8 @@ static CURLcode configure_address(struct http_call *call, const struct http_call
 	CURLcode code = CURLE_OK;
 	SET(CURLOPT_URL, options->url);
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
+	if (call->client->ca_directory)
+		SET(CURLOPT_CAINFO, NULL);
 	if (options->unix_socket) {
 		SET(CURLOPT_UNIX_SOCKET_PATH, options->unix_socket);
 		SET(CURLOPT_PROXY, "");
