@@ -3,6 +3,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -55,7 +56,13 @@ def make_process_node(gridnode, directory):
         if node.daemon and node.daemon.running():
             node.stop()
         if node.id:
-            assert not node.records() and not node.directories() and not node.cgroups() and not node.all_workers()
+            left = node.all_workers(), node.records(), node.directories(), node.cgroups()
+            for pid in left[0]:
+                os.kill(pid, signal.SIGKILL)
+            for path in left[3]:
+                wait_until(lambda path=path: not (path / "cgroup.procs").read_text(), 5, "the end of what was left")
+                path.rmdir()
+            assert not any(left), left
 
 
 class ProcessNode(Node):
