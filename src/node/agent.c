@@ -339,11 +339,21 @@ static int make_hub_client(struct agent *agent, const struct platform *platform,
 	return agent->hub ? 0 : err_set(err, ERR_NOMEM, "out of memory");
 }
 
+static const struct runtime_ops *runtime_named(const char *name)
+{
+#ifdef __linux__ /* elsewhere node_config_check has refused it */
+	if (strcmp(name, RUNTIME_PROCESS) == 0)
+		return &process_runtime;
+#endif
+	(void)name;
+	return &docker_runtime;
+}
+
 int agent_start(struct agent *agent, uv_loop_t *loop, const struct node_config *config, const char *config_path,
 		struct err *err)
 {
 	*agent = (struct agent){.loop = loop, .config = config, .config_path = config_path, .id_lock = -1};
-	agent->ops = strcmp(config->runtime, RUNTIME_PROCESS) == 0 ? &process_runtime : &docker_runtime;
+	agent->ops = runtime_named(config->runtime);
 	(void)uv_timer_init(loop, &agent->step_timer);
 	(void)uv_signal_init(loop, &agent->on_sigterm);
 	(void)uv_signal_init(loop, &agent->on_sigint);
