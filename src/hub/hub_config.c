@@ -3,14 +3,12 @@
 #include "hub/hub_config.h"
 
 #include "base/config_checks.h"
+#include "base/state_directory.h"
 #include "hub/certificate.h"
 #include "net/listen.h"
 
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { TOKEN_MIN_BYTES = 8, DAY_S = 24 * 60 * 60 };
 
@@ -68,27 +66,7 @@ const struct config_table HUB_CONFIG_TABLE = {
 	.check = check_all,
 };
 
-static char *below(const char *directory, const char *rest)
-{
-	size_t size = strlen(directory) + strlen(rest) + 1;
-	char *path = malloc(size);
-	if (path)
-		(void)snprintf(path, size, "%s%s", directory, rest);
-	return path;
-}
-
 char *hub_config_state_directory(const struct hub_config *config)
 {
-	const char *from_systemd = getenv("STATE_DIRECTORY");
-	const char *state_home = getenv("XDG_STATE_HOME");
-	const char *home = getenv("HOME");
-	if (*config->state_dir)
-		return strdup(config->state_dir);
-	if (from_systemd && *from_systemd)
-		return strdup(from_systemd);
-	if (geteuid() == 0)
-		return strdup("/var/lib/idm-gridcore");
-	if (state_home && state_home[0] == '/')
-		return below(state_home, "/idm-gridcore");
-	return home && home[0] == '/' ? below(home, "/.local/state/idm-gridcore") : NULL;
+	return state_directory(config->state_dir);
 }

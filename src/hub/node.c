@@ -54,6 +54,11 @@ bool node_take_heartbeat(struct node *node, const struct heartbeat_message *mess
 	       replace(&node->pull, message->pull);
 }
 
+bool node_runs_processes(const struct node *node)
+{
+	return node->runtime && strcmp(node->runtime, RUNTIME_PROCESS) == 0;
+}
+
 json_t *node_to_json(const struct node *node, const char *idle_reason)
 {
 	char seen[RFC3339_SIZE];

@@ -5,11 +5,16 @@
 #include "base/config_checks.h"
 #include "base/url.h"
 #include "net/http_trust.h"
+#include "proto/node_messages.h"
 #include "proto/limits.h"
+#ifdef __linux__
+#include "node/runtime/process_user.h"
+#endif
 
 #include <stddef.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 enum { DAY_S = 24 * 60 * 60 };
 
@@ -40,14 +45,38 @@ static int check_hostname(const char *name, struct err *err)
 }
 
 /* Without TLS they would protect nothing, and look as if they did. */
-static int check_all(const void *given, struct err *err)
+static int check_trust(const struct node_config *config, struct err *err)
 {
-	const struct node_config *config = given;
 	bool secure = strncasecmp(config->server_url, "https:", strlen("https:")) == 0;
 	if (secure || (!*config->tls_ca && !*config->tls_pin))
 		return 0;
 	return err_set(err, ERR_INVALID, "%s is set, but server_url begins with http://; write https://, or remove it",
 		       *config->tls_ca ? "tls_ca" : "tls_pin");
+}
+
+static int check_runtime(const char *name, struct err *err)
+{
+	if (strcmp(name, RUNTIME_DOCKER) == 0 || strcmp(name, RUNTIME_PROCESS) == 0)
+		return 0;
+	return err_set(err, ERR_INVALID, "must be \"" RUNTIME_DOCKER "\" or \"" RUNTIME_PROCESS "\"");
+}
+
+static int check_process_user(const struct node_config *config, struct err *err)
+{
+	if (strcmp(config->runtime, RUNTIME_PROCESS) != 0)
+		return 0;
+#ifdef __linux__
+	struct process_user user;
+	return process_user_choose(config->process_user, config->process_same_user, geteuid(), &user, err);
+#else
+	return err_set(err, ERR_INVALID, "runtime = \"" RUNTIME_PROCESS "\" needs Linux");
+#endif
+}
+
+static int check_all(const void *values, struct err *err)
+{
+	int rc = check_trust(values, err);
+	return rc ? rc : check_process_user(values, err);
 }
 
 #define FIELD(name) offsetof(struct node_config, name)
@@ -93,6 +122,18 @@ static const struct config_key KEYS[] = {
 	 .help = "Patterns (* and ?) of images that tasks may run on this machine."},
 	{.name = "docker_host", .type = CONFIG_STRING, .offset = FIELD(docker_host), .check = check_docker_host,
 	 .help = "The engine's socket, as unix:///var/run/docker.sock. Empty: $DOCKER_HOST, else the usual places."},
+	{.name = "runtime", .type = CONFIG_STRING, .offset = FIELD(runtime), .fallback = "\"" RUNTIME_DOCKER "\"",
+	 .check = check_runtime,
+	 .help = "\"docker\": containers. \"process\": tasks' commands as plain processes of this machine, with no isolation\n"
+		 "but a user of their own, for machines where no container engine can run."},
+	{.name = "process_user", .type = CONFIG_STRING, .offset = FIELD(process_user),
+	 .help = "The user that such processes run as, if gridnode runs as root (it must be set then)."},
+	{.name = "process_same_user", .type = CONFIG_BOOLEAN, .offset = FIELD(process_same_user), .fallback = "false",
+	 .help = "If gridnode does not run as root: whether such processes may run as its own user. They can then read all\n"
+		 "that it can, this file too."},
+	{.name = "state_dir", .type = CONFIG_STRING, .offset = FIELD(state_dir),
+	 .help = "Where records of such processes are kept. Empty: $STATE_DIRECTORY, else /var/lib/idm-gridcore for root,\n"
+		 "else ${XDG_STATE_HOME:-~/.local/state}/idm-gridcore."},
 	{.name = "hostname", .type = CONFIG_STRING, .offset = FIELD(hostname), .check = check_hostname,
 	 .help = "The name to show at the hub. Empty: the system's."},
 	{.name = "log_level", .type = CONFIG_STRING, .offset = FIELD(log_level), .fallback = "\"info\"",

@@ -20,6 +20,10 @@ struct node_config {
 	char *network;
 	struct config_strings allow_images;
 	char *docker_host;    /* "": searched for */
+	char *runtime;        /* RUNTIME_… of proto/node_messages.h */
+	char *process_user;   /* "": none */
+	bool process_same_user;
+	char *state_dir;      /* "": see base/state_directory.h */
 	char *hostname;       /* "": the system's */
 	char *log_level;
 };

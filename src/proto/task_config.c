@@ -15,13 +15,13 @@ static bool set_options(json_t *object, const struct task_spec *spec)
 	return !spec->memory_mb || json_object_set_new(object, "memory_mb", json_integer(spec->memory_mb)) == 0;
 }
 
-json_t *task_config_encode(const struct task_spec *spec, const char *task_id, const char *platform)
+json_t *task_config_encode(const struct task_spec *spec, const char *task_id, const char *platform, bool runs_processes)
 {
-	const char *image = task_spec_image(spec, platform);
-	if (!image)
+	const char *image = platform ? task_spec_image(spec, platform) : NULL;
+	if (!image && !(runs_processes && spec->command))
 		return json_null();
 	const char *output = spec->output_redis ? spec->output_redis : spec->input_redis;
-	json_t *object = json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s, s:s, s:I}", "task_name", spec->name, "image",
+	json_t *object = json_pack("{s:s, s:s*, s:s?, s:s?, s:s?, s:s?, s:s, s:s, s:I}", "task_name", spec->name, "image",
 				   image, "input_redis", spec->input_redis, "output_redis", output, "input_queue",
 				   spec->input_queue, "output_queue", spec->output_queue, "task_id", task_id, "delivery",
 				   "direct", "cpus", spec->cpus);
@@ -41,7 +41,7 @@ int task_config_parse(json_t *object, struct task_config *config, struct err *er
 	const struct json_field table[] = {
 		{.name = "task_id", .type = JSON_FIELD_STRING, .into = &config->task_id},
 		{.name = "task_name", .type = JSON_FIELD_STRING, .into = &config->task_name, .required = true},
-		{.name = "image", .type = JSON_FIELD_STRING, .into = &config->image, .required = true},
+		{.name = "image", .type = JSON_FIELD_STRING, .into = &config->image},
 		{.name = "input_redis", .type = JSON_FIELD_STRING, .into = &config->input_redis},
 		{.name = "output_redis", .type = JSON_FIELD_STRING, .into = &config->output_redis},
 		{.name = "input_queue", .type = JSON_FIELD_STRING, .into = &config->input_queue},
@@ -54,6 +54,8 @@ int task_config_parse(json_t *object, struct task_config *config, struct err *er
 	int rc = json_read_fields(object, table, sizeof(table) / sizeof(table[0]), false, err);
 	if (rc)
 		return err_wrap(err, "the hub's task");
+	if (!config->image && !config->command)
+		return err_set(err, ERR_PROTOCOL, "the hub's task: neither \"image\" nor \"command\" is there");
 	if (!config->output_redis)
 		config->output_redis = config->input_redis;
 	config->object = json_incref(object);

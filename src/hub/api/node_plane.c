@@ -13,12 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The current task as a node of that platform gets it: an object or JSON null; NULL without memory. A platform of NULL is
- * one that no image is made for. */
-static json_t *current_config(const struct hub *hub, const char *platform)
+/* The current task as a node (NULL: the call named none) of that platform gets it: an object or JSON null; NULL without
+ * memory. A platform of NULL is one that no image is made for. */
+static json_t *current_config(const struct hub *hub, const struct node *node, const char *platform)
 {
 	const struct task *current = tasks_current(hub->tasks);
-	return current && platform ? task_config_encode(&current->spec, current->id, platform) : json_null();
+	return current ? task_config_encode(&current->spec, current->id, platform, node && node_runs_processes(node))
+		       : json_null();
 }
 
 void handle_node_register(struct api_call *call)
@@ -36,7 +37,7 @@ void handle_node_register(struct api_call *call)
 	}
 	log_info(NULL, "node=%s registered: %s, %s, %lld CPUs", node->id, node->hostname, node->architecture,
 		 (long long)node->cpu_count);
-	json_t *config = current_config(hub, node->platform ? node->platform->name : NULL);
+	json_t *config = current_config(hub, node, node->platform ? node->platform->name : NULL);
 	reply_json(call->request, HTTP_OK,
 		   config ? json_pack("{s:s, s:o}", "node_id", node->id, "current_task", config) : NULL);
 }
@@ -78,7 +79,7 @@ static bool stop_requested(const struct node *node)
 
 static void answer_held(struct hub *hub, struct http_request *request, const struct node *node, const char *platform)
 {
-	json_t *config = current_config(hub, platform);
+	json_t *config = current_config(hub, node, platform);
 	reply_json(request, HTTP_OK,
 		   config ? json_pack("{s:I, s:b, s:o}", "version", (json_int_t)tasks_version(hub->tasks),
 				      "stop_requested", (int)stop_requested(node), "task", config)
@@ -144,7 +145,7 @@ void handle_node_task(struct api_call *call)
 	if (node)
 		nodes_seen(call->hub->nodes, node, hub_now());
 	if (wait_s < 0)
-		reply_json(call->request, HTTP_OK, current_config(call->hub, platform));
+		reply_json(call->request, HTTP_OK, current_config(call->hub, node, platform));
 	else
 		hold_or_answer(call, node, platform, version, wait_s);
 }

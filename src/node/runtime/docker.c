@@ -23,6 +23,7 @@
 #include "node/runtime/image.h"
 #include "node/runtime/json_lines.h"
 #include "node/runtime/orphans.h"
+#include "proto/node_messages.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -404,7 +405,7 @@ static struct worker *docker_start(struct runtime *runtime, const struct worker_
 }
 
 const struct runtime_ops docker_runtime = {
-	.name = "docker",
+	.name = RUNTIME_DOCKER,
 	.open = docker_open,
 	.close = docker_close,
 	.prepare_image = docker_prepare_image,
