@@ -8,13 +8,13 @@ set -euo pipefail
 
 # "a|b" is the first of several names that this release knows.
 declare -A packages=(
-	[build]="build-essential pkg-config meson ninja-build libuv1-dev libmicrohttpd-dev libcurl4-openssl-dev
+	[build]="build-essential pkg-config meson ninja-build libuv1-dev libmicrohttpd-dev libgnutls28-dev libcurl4-openssl-dev
 		libhiredis-dev libssl-dev libjansson-dev libsqlite3-dev libtomlplusplus-dev uthash-dev"
 	[run]="docker.io iptables iproute2 redis-server redis-tools curl procps util-linux"
 	[demo]="gnuplot-nox python3 fonts-dejavu-core"
-	[test]="clang clang-tidy libclang-rt-14-dev|libclang-rt-dev libcmocka-dev python3-pytest python3-pytest-timeout
-		python3-pytest-xdist python3-redis python3
-		docker-registry valgrind openssl spin"
+	[test]="clang clang-tidy dbus docker-registry libclang-rt-14-dev|libclang-rt-dev libcmocka-dev
+		nginx-light|nginx openssl python3 python3-pytest python3-pytest-timeout python3-pytest-xdist python3-redis
+		spin sqlite3 systemd systemd-container valgrind"
 )
 
 usage() {

@@ -242,6 +242,8 @@ int config_load(const struct config_table *table, void *config, const char *path
 		read_environment(&reading);
 		if (!reading.first_error)
 			require_keys(&reading);
+		if (!reading.first_error && table->check && table->check(config, &err))
+			report(&reading, 0, &err);
 	}
 	buf_done(&text);
 	return reading.first_error;

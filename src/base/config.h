@@ -38,6 +38,8 @@ struct config_table {
 	const char *title;     /* the sample's first comment line */
 	const struct config_key *keys;
 	size_t count;
+	/* What no key shows alone, asked when each is good by itself; the text names the keys. NULL: nothing. */
+	int (*check)(const void *config, struct err *err);
 };
 
 /* Fills the program's struct with the defaults. */

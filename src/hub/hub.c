@@ -1,6 +1,7 @@
 /* Owns the server's parts and their timers. Called by main.c; never handles a request itself (api/ does).
  *
  *   start: state opened --> tasks and nodes loaded --> listening
+ *   SIGHUP: the certificate is read anew, and shown from the next handshake on
  *   stop:  no longer listening, held calls cut --> times of nodes saved --> state closed */
 #include "hub/hub.h"
 
@@ -10,11 +11,12 @@
 #include "hub/api/api.h"
 #include "hub/api/node_plane.h"
 #include "hub/broker/scripts.h"
+#include "hub/certificate.h"
 
 #include <string.h>
 #include <sys/resource.h>
 
-enum { TICK_MS = 1000, MAX_NODES = 100000, SPARE_DESCRIPTORS = 64 };
+enum { TICK_MS = 1000, AWAY_MS = 3 * TICK_MS, MAX_NODES = 100000, SPARE_DESCRIPTORS = 64 };
 
 struct moment hub_now(void)
 {
@@ -123,6 +125,12 @@ static void on_tick(uv_timer_t *timer)
 {
 	struct hub *hub = timer->data;
 	struct moment now = hub_now();
+	int64_t late_ms = now.monotonic_ms - hub->ticked_ms - TICK_MS;
+	if (late_ms >= AWAY_MS) {
+		log_warn(NULL, "this hub did nothing for %.1f s: stopped, or its machine is overloaded", (double)late_ms / 1000);
+		nodes_excuse(hub->nodes, late_ms, now);
+	}
+	hub->ticked_ms = now.monotonic_ms;
 	nodes_tick(hub->nodes, now);
 	count_able_nodes(hub);
 	broker_tick(hub->broker, now.monotonic_ms);
@@ -133,6 +141,15 @@ static void on_signal(uv_signal_t *signal, int number)
 	struct hub *hub = signal->data;
 	log_info(NULL, "ending on %s", number == SIGTERM ? "SIGTERM" : "SIGINT");
 	hub_stop(hub);
+}
+
+static void on_hangup(uv_signal_t *signal, int number)
+{
+	(void)number;
+	struct hub *hub = signal->data;
+	struct tls_identity *identity = certificate_reload(hub->config);
+	if (identity)
+		http_server_set_identity(hub->server, identity);
 }
 
 /* ---- start and stop ---- */
@@ -216,10 +233,15 @@ static int open_broker(struct hub *hub, struct err *err)
 
 static int listen_for_requests(struct hub *hub, struct err *err)
 {
+	struct tls_identity *identity = NULL;
+	int rc = certificate_load(hub->config, &identity, err);
+	if (rc)
+		return rc;
 	const struct http_server_options options = {
 		.bind = hub->config->bind,
 		.max_connections = connections_that_fit(hub->config->max_connections),
 		.request_timeout_ms = hub->config->request_timeout_s * 1000,
+		.identity = identity,
 		.context = hub,
 		.on_headers = api_on_headers,
 		.on_request = api_on_request,
@@ -231,9 +253,9 @@ static int listen_for_requests(struct hub *hub, struct err *err)
 static void log_listening(const struct hub *hub)
 {
 	const char *colon = strrchr(hub->config->bind, ':');
-	log_info(NULL, "computehub %s listening on %.*s:%u, %zu nodes known", PROJECT_VERSION,
+	log_info(NULL, "computehub %s listening on %.*s:%u%s, %zu nodes known", PROJECT_VERSION,
 		 (int)(colon - hub->config->bind), hub->config->bind, http_server_port(hub->server),
-		 nodes_count(hub->nodes));
+		 *hub->config->tls_cert ? " with TLS" : "", nodes_count(hub->nodes));
 }
 
 int hub_start(struct hub *hub, uv_loop_t *loop, const struct hub_config *config, struct err *err)
@@ -243,7 +265,9 @@ int hub_start(struct hub *hub, uv_loop_t *loop, const struct hub_config *config,
 	(void)uv_timer_init(loop, &hub->wait_timer);
 	(void)uv_signal_init(loop, &hub->on_sigterm);
 	(void)uv_signal_init(loop, &hub->on_sigint);
+	(void)uv_signal_init(loop, &hub->on_sighup);
 	hub->tick_timer.data = hub->wait_timer.data = hub->on_sigterm.data = hub->on_sigint.data = hub;
+	hub->on_sighup.data = hub;
 
 	int rc = open_state(hub, err);
 	if (!rc)
@@ -252,9 +276,11 @@ int hub_start(struct hub *hub, uv_loop_t *loop, const struct hub_config *config,
 		rc = listen_for_requests(hub, err);
 	if (rc)
 		return rc;
+	hub->ticked_ms = clock_monotonic_ms();
 	(void)uv_timer_start(&hub->tick_timer, on_tick, TICK_MS, TICK_MS);
 	(void)uv_signal_start(&hub->on_sigterm, on_signal, SIGTERM);
 	(void)uv_signal_start(&hub->on_sigint, on_signal, SIGINT);
+	(void)uv_signal_start(&hub->on_sighup, on_hangup, SIGHUP);
 	log_listening(hub);
 	return 0;
 }
@@ -274,4 +300,5 @@ void hub_stop(struct hub *hub)
 	uv_close((uv_handle_t *)&hub->wait_timer, NULL);
 	uv_close((uv_handle_t *)&hub->on_sigterm, NULL);
 	uv_close((uv_handle_t *)&hub->on_sigint, NULL);
+	uv_close((uv_handle_t *)&hub->on_sighup, NULL);
 }

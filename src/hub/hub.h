@@ -24,8 +24,9 @@ struct hub {
 	size_t able_nodes;     /* online ones that could run the current task; counted at each tick */
 	struct http_server *server;
 	uv_timer_t tick_timer; /* nodes: once a second */
+	int64_t ticked_ms;     /* monotonic; when it last did */
 	uv_timer_t wait_timer; /* held calls: at the next deadline */
-	uv_signal_t on_sigterm, on_sigint;
+	uv_signal_t on_sigterm, on_sigint, on_sighup;
 	int64_t refused_logged_ms; /* when a wrong token was last logged */
 	unsigned refused_since;    /* how many were not logged since */
 };

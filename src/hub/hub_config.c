@@ -3,14 +3,13 @@
 #include "hub/hub_config.h"
 
 #include "base/config_checks.h"
+#include "base/state_directory.h"
 #include "base/url.h"
+#include "hub/certificate.h"
 #include "net/listen.h"
 
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { TOKEN_MIN_BYTES = 8, DAY_S = 24 * 60 * 60 };
 
@@ -19,6 +18,11 @@ static int check_token(const char *token, struct err *err)
 	if (strlen(token) < TOKEN_MIN_BYTES)
 		return err_set(err, ERR_INVALID, "must have at least %d characters", TOKEN_MIN_BYTES);
 	return config_check_token(token, err);
+}
+
+static int check_all(const void *config, struct err *err)
+{
+	return certificate_check(config, err);
 }
 
 #define FIELD(name) offsetof(struct hub_config, name)
@@ -30,6 +34,11 @@ static const struct config_key KEYS[] = {
 	{.name = "token", .type = CONFIG_STRING, .offset = FIELD(token), .required = true,
 	 .environment = "IDM_GRIDCORE_TOKEN", .check = check_token,
 	 .help = "What users and nodes must send as \"Authorization: Bearer <token>\"."},
+	{.name = "tls_cert", .type = CONFIG_STRING, .offset = FIELD(tls_cert),
+	 .help = "For HTTPS: a PEM file with the certificate, and after it those between it and its authority.\n"
+		 "SIGHUP reads it and tls_key anew; connections stay. Empty: plain HTTP."},
+	{.name = "tls_key", .type = CONFIG_STRING, .offset = FIELD(tls_key),
+	 .help = "A PEM file with the certificate's private key, without a password."},
 	{.name = "state_dir", .type = CONFIG_STRING, .offset = FIELD(state_dir),
 	 .help = "Where tasks and nodes are kept. Empty: $STATE_DIRECTORY, else /var/lib/idm-gridcore for root,\n"
 		 "else ${XDG_STATE_HOME:-~/.local/state}/idm-gridcore."},
@@ -64,29 +73,10 @@ const struct config_table HUB_CONFIG_TABLE = {
 	.title = "computehub: the server of IDM-GridCore. Commented keys show their defaults.",
 	.keys = KEYS,
 	.count = sizeof(KEYS) / sizeof(KEYS[0]),
+	.check = check_all,
 };
-
-static char *below(const char *directory, const char *rest)
-{
-	size_t size = strlen(directory) + strlen(rest) + 1;
-	char *path = malloc(size);
-	if (path)
-		(void)snprintf(path, size, "%s%s", directory, rest);
-	return path;
-}
 
 char *hub_config_state_directory(const struct hub_config *config)
 {
-	const char *from_systemd = getenv("STATE_DIRECTORY");
-	const char *state_home = getenv("XDG_STATE_HOME");
-	const char *home = getenv("HOME");
-	if (*config->state_dir)
-		return strdup(config->state_dir);
-	if (from_systemd && *from_systemd)
-		return strdup(from_systemd);
-	if (geteuid() == 0)
-		return strdup("/var/lib/idm-gridcore");
-	if (state_home && state_home[0] == '/')
-		return below(state_home, "/idm-gridcore");
-	return home && home[0] == '/' ? below(home, "/.local/state/idm-gridcore") : NULL;
+	return state_directory(config->state_dir);
 }

@@ -6,6 +6,8 @@
 struct hub_config {
 	char *bind;
 	char *token;
+	char *tls_cert; /* "": plain HTTP; then tls_key is "" too */
+	char *tls_key;
 	char *state_dir; /* "": see hub_config_state_directory */
 	int64_t offline_after_s;
 	int64_t forget_after_s;

@@ -37,11 +37,6 @@ static bool replace(char **text, const char *with)
 	return true;
 }
 
-bool node_can_run(const struct node *node, const struct task_spec *spec)
-{
-	return node->platform && task_spec_image(spec, node->platform->name);
-}
-
 bool node_take_registration(struct node *node, const struct register_message *message)
 {
 	node->cpu_count = message->cpu_count;
@@ -59,6 +54,16 @@ bool node_take_heartbeat(struct node *node, const struct heartbeat_message *mess
 	node->active_containers = message->active_containers;
 	return replace(&node->task, message->task) && replace(&node->error, message->error) &&
 	       replace(&node->pull, message->pull);
+}
+
+bool node_runs_processes(const struct node *node)
+{
+	return node->runtime && strcmp(node->runtime, RUNTIME_PROCESS) == 0;
+}
+
+bool node_can_run(const struct node *node, const struct task_spec *spec)
+{
+	return (node->platform && task_spec_image(spec, node->platform->name)) || (node_runs_processes(node) && spec->command);
 }
 
 /* A node that fails everything says itself that it runs well. */

@@ -56,6 +56,9 @@ void node_free(struct node *node);
 /* Whether the task has something for this node's platform. */
 bool node_can_run(const struct node *node, const struct task_spec *spec);
 
+/* Whether it runs tasks' commands as plain processes, so that it needs no image. */
+bool node_runs_processes(const struct node *node);
+
 /* Takes over what the messages say; false without memory (the node is unchanged or partly so). */
 bool node_take_registration(struct node *node, const struct register_message *message);
 bool node_take_heartbeat(struct node *node, const struct heartbeat_message *message);

@@ -300,6 +300,22 @@ int nodes_request_stop(struct nodes *nodes, struct node *node, struct err *err)
 
 /* ---- the tick ---- */
 
+/* Whoever was heard since the hub is back is not put into the future; the order stays. */
+static void excuse(struct node *list, int64_t away_ms, struct moment now)
+{
+	struct node *node;
+	DL_FOREACH (list, node) {
+		int64_t seen_ms = node->seen_ms + away_ms;
+		node->seen_ms = seen_ms < now.monotonic_ms ? seen_ms : now.monotonic_ms;
+	}
+}
+
+void nodes_excuse(struct nodes *nodes, int64_t away_ms, struct moment now)
+{
+	excuse(nodes->online, away_ms, now);
+	excuse(nodes->offline, away_ms, now);
+}
+
 static void put_offline(struct nodes *nodes, struct moment now)
 {
 	while (nodes->online && now.monotonic_ms - nodes->online->seen_ms >= nodes->options.offline_after_ms) {

@@ -58,6 +58,9 @@ int nodes_heartbeat(struct nodes *nodes, struct node *node, const struct heartbe
 
 int nodes_request_stop(struct nodes *nodes, struct node *node, struct err *err) MUST_CHECK;
 
+/* The hub itself heard nothing for so long (it was stopped, its machine was overloaded): no node was silent meanwhile. */
+void nodes_excuse(struct nodes *nodes, int64_t away_ms, struct moment now);
+
 /* Once a second: who is overdue becomes Offline, who was silent for too long is forgotten, and
  * some of what changed is saved. */
 void nodes_tick(struct nodes *nodes, struct moment now);

@@ -13,9 +13,11 @@
 #include "net/http_client.h"
 
 #include "base/buf.h"
+#include "net/http_trust.h"
 
 #include <assert.h>
 #include <curl/curl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <utlist.h>
@@ -44,6 +46,7 @@ struct http_client {
 	CURLM *multi;
 	uv_timer_t timer;
 	char *user_agent;
+	const struct http_trust *trust; /* NULL: the system's authorities */
 	struct http_call *calls;
 	int depth;         /* > 0 while curl or an on_done is on the stack */
 	bool closing;
@@ -214,10 +217,13 @@ static int error_code_of(const struct http_call *call, CURLcode code)
 	case CURLE_SEND_ERROR:
 	case CURLE_GOT_NOTHING:
 	case CURLE_PARTIAL_FILE:
+	case CURLE_SSL_CONNECT_ERROR:
 		return ERR_UNREACHABLE;
 	case CURLE_PEER_FAILED_VERIFICATION:
-	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
 		return ERR_DENIED;
+	case CURLE_SSL_CACERT_BADFILE:
+		return ERR_INVALID;
 	case CURLE_WRITE_ERROR:
 		return call->too_big ? ERR_TOO_BIG : ERR_NOMEM;
 	case CURLE_OUT_OF_MEMORY:
@@ -239,18 +245,24 @@ static void free_call(struct http_call *call)
 	free(call);
 }
 
-static void finish_call(struct http_call *call, CURLcode code)
+static void describe_failure(const struct http_call *call, CURLcode code, int error, char *into, size_t size)
 {
-	int error = error_code_of(call, code);
-	const char *text = "";
+	const char *text = call->error_text[0] ? call->error_text : curl_easy_strerror(code);
 	if (error == ERR_TOO_BIG)
 		text = "the answer is larger than expected";
-	else if (error)
-		text = call->error_text[0] ? call->error_text : curl_easy_strerror(code);
+	const char *advice = http_trust_advice(call->easy, code, text);
+	(void)snprintf(into, size, "%s%s%s", error ? text : "", advice ? ": " : "", advice ? advice : "");
+}
 
+static void finish_call(struct http_call *call, CURLcode code)
+{
+	char text[CURL_ERROR_SIZE + 256];
+	int error = error_code_of(call, code);
+	describe_failure(call, code, error, text, sizeof(text));
 	struct http_result result = {
 		.error = error,
 		.text = text,
+		.hung_up = code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR,
 		.status = status_of(call),
 		.body = buf_text(&call->body),
 		.body_len = call->body.len,
@@ -336,6 +348,11 @@ struct http_client *http_client_new(uv_loop_t *loop, const char *user_agent)
 	return client;
 }
 
+void http_client_set_trust(struct http_client *client, const struct http_trust *trust)
+{
+	client->trust = trust;
+}
+
 static void on_timer_closed(uv_handle_t *handle)
 {
 	struct http_client *client = handle->data;
@@ -393,7 +410,7 @@ static CURLcode configure_address(struct http_call *call, const struct http_call
 	int64_t connect_ms = options->connect_timeout_ms ? options->connect_timeout_ms : DEFAULT_CONNECT_TIMEOUT_MS;
 	SET(CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
 	SET(CURLOPT_TIMEOUT_MS, (long)options->timeout_ms);
-	return code;
+	return code == CURLE_OK ? http_trust_apply(call->easy, call->client->trust) : code;
 }
 
 static CURLcode configure_request(struct http_call *call, const struct http_call_options *options)

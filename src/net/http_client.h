@@ -10,12 +10,15 @@
 #include <uv.h>
 
 struct http_client;
+struct http_trust;
 struct http_call;
 
 /* How a call ended. The bytes live as long as the callback runs. */
 struct http_result {
-	int error;        /* 0 when an HTTP answer came, whatever its status; else ERR_UNREACHABLE, ERR_TIMEOUT, … */
+	int error;        /* 0 when an HTTP answer came, whatever its status; else ERR_UNREACHABLE, ERR_TIMEOUT, …;
+			   * ERR_DENIED: the peer is not whom we trust (TLS) */
 	const char *text; /* the error for people, "" without one */
+	bool hung_up;     /* the peer took the connection, and ended it without a byte of an answer */
 	int status;       /* HTTP status, 0 without an answer */
 	const char *body; /* NUL-terminated; empty when the call had on_data */
 	size_t body_len;
@@ -43,6 +46,9 @@ struct http_call_options {
 
 /* user_agent: "gridnode/0.1.0". NULL only without memory. */
 struct http_client *http_client_new(uv_loop_t *loop, const char *user_agent);
+
+/* For calls from now on (net/http_trust.h); the struct and its texts must outlive the client. */
+void http_client_set_trust(struct http_client *client, const struct http_trust *trust);
 
 /* Cancels what still runs; the memory goes when the loop has let go of the handles. */
 void http_client_close(struct http_client *client);

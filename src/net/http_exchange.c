@@ -250,6 +250,7 @@ static enum MHD_Result begin(struct http_exchanges *exchanges, struct MHD_Connec
 	struct exchange *exchange = connection ? calloc(1, sizeof(*exchange)) : NULL;
 	if (!exchange)
 		return MHD_NO;
+	exchanges->stop_greeting(connection);
 	exchange->request = (struct http_request){
 		.transport = &MHD_TRANSPORT, .method = method, .path = path, .bearer = bearer_of(mhd), .body = ""};
 	exchange->exchanges = exchanges;

@@ -18,8 +18,10 @@ struct http_connection {
 	struct http_server *server;
 	int fd;
 	bool waiting;          /* in the server's list: owes us a whole request */
+	bool greeting;         /* over TLS, no request has begun: its handshake may be under way */
 	int64_t since_ms;      /* defined while waiting */
 	uv_poll_t *gone_watch; /* while a request of it is held */
+	struct tls_identity *identity; /* what its handshake shows; NULL before, and without TLS */
 	struct http_connection *prev, *next;
 };
 
@@ -29,6 +31,7 @@ struct http_exchanges {
 	const struct http_server_options *options;
 	struct exchange *held;
 	struct http_connection *(*connection_of)(struct MHD_Connection *mhd);
+	void (*stop_greeting)(struct http_connection *connection);
 	void (*start_waiting)(struct http_connection *connection);
 	void (*stop_waiting)(struct http_connection *connection);
 	void (*run_soon)(struct http_server *server); /* a resumed connection has work that no descriptor announces */

@@ -12,9 +12,11 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/state_directory.h"
 #include "base/text.h"
 #include "node/id_lock.h"
 #include "node/runtime/docker.h"
+#include "node/runtime/process_runtime.h"
 #include "node/worker_description.h"
 #include "proto/platform.h"
 
@@ -42,7 +44,7 @@ static void step_soon(struct agent *agent)
 static void on_runtime_ready(void *context, const char *what)
 {
 	struct agent *agent = context;
-	log_info(NULL, "containers run on %s", what);
+	log_info(NULL, "workers run on %s", what);
 	agent->runtime_ready = true;
 	agent->runtime_error[0] = '\0';
 	slots_use_runtime(agent->slots, agent->runtime, agent->runtime_id);
@@ -59,6 +61,11 @@ static void on_runtime_lost(void *context, const struct err *err)
 	hub_client_report_soon(agent->hub);
 }
 
+static size_t slot_count(const struct agent *agent)
+{
+	return agent->config->parallelism ? (size_t)agent->config->parallelism : agent->cpus.count;
+}
+
 /* The capabilities as the runtime takes them: ended by NULL. */
 static const char **capability_list(const struct config_strings *capabilities)
 {
@@ -72,6 +79,7 @@ static void open_runtime(struct agent *agent)
 {
 	memcpy(agent->runtime_id, agent->node_id, sizeof(agent->runtime_id));
 	AUTO_FREE const char **capabilities = capability_list(&agent->config->container_capabilities);
+	AUTO_FREE char *state = state_directory(agent->config->state_dir);
 	const char *const labels[] = {LABEL_NODE, agent->runtime_id, NULL};
 	const struct runtime_options options = {
 		.engine_host = agent->config->docker_host,
@@ -80,6 +88,11 @@ static void open_runtime(struct agent *agent)
 		.capabilities = capabilities,
 		.no_new_privileges = agent->config->no_new_privileges,
 		.owner_labels = labels,
+		.state_directory = state,
+		.owner_id = agent->runtime_id,
+		.user = agent->config->process_user,
+		.same_user = agent->config->process_same_user,
+		.workers_max = slot_count(agent),
 	};
 	const struct runtime_events events = {
 		.context = agent, .on_ready = on_runtime_ready, .on_lost = on_runtime_lost};
@@ -278,7 +291,7 @@ static int find_identity(struct agent *agent, struct err *err)
 static int make_slots(struct agent *agent, const struct platform *platform, struct err *err)
 {
 	const struct node_config *config = agent->config;
-	size_t count = config->parallelism ? (size_t)config->parallelism : agent->cpus.count;
+	size_t count = slot_count(agent);
 	const struct slots_options options = {
 		.ops = agent->ops,
 		.count = count,
@@ -313,8 +326,7 @@ static int make_hub_client(struct agent *agent, const struct platform *platform,
 				 .run = agent->run,
 				 .agent_version = PROJECT_VERSION,
 				 .runtime = agent->ops->name,
-				 .slots = (json_int_t)(config->parallelism ? (size_t)config->parallelism
-									   : agent->cpus.count)},
+				 .slots = (json_int_t)slot_count(agent)},
 		.node_id = agent->node_id,
 		.context = agent,
 		.on_registered = on_registered,
@@ -323,14 +335,28 @@ static int make_hub_client(struct agent *agent, const struct platform *platform,
 		.fill_heartbeat = fill_heartbeat,
 	};
 	agent->http = http_client_new(agent->loop, "gridnode/" PROJECT_VERSION);
+	agent->trust = (struct http_trust){.ca_file = config->tls_ca, .pins = config->tls_pin};
+	if (agent->http)
+		http_client_set_trust(agent->http, &agent->trust);
 	agent->hub = agent->http ? hub_client_new(agent->loop, agent->http, &options) : NULL;
 	return agent->hub ? 0 : err_set(err, ERR_NOMEM, "out of memory");
+}
+
+static const struct runtime_ops *runtime_named(const char *name)
+{
+#ifdef __linux__ /* elsewhere the configuration has refused it */
+	if (strcmp(name, RUNTIME_PROCESS) == 0)
+		return &process_runtime;
+#endif
+	(void)name;
+	return &docker_runtime;
 }
 
 int agent_start(struct agent *agent, uv_loop_t *loop, const struct node_config *config, const char *config_path,
 		struct err *err)
 {
-	*agent = (struct agent){.loop = loop, .config = config, .config_path = config_path, .id_lock = -1, .ops = &docker_runtime};
+	*agent = (struct agent){.loop = loop, .config = config, .config_path = config_path, .id_lock = -1};
+	agent->ops = runtime_named(config->runtime);
 	(void)uv_timer_init(loop, &agent->step_timer);
 	(void)uv_signal_init(loop, &agent->on_sigterm);
 	(void)uv_signal_init(loop, &agent->on_sigint);

@@ -3,6 +3,7 @@
 
 #include "base/err.h"
 #include "base/random.h"
+#include "net/http_trust.h"
 #include "node/cpus.h"
 #include "node/hub_client.h"
 #include "node/node_config.h"
@@ -26,6 +27,7 @@ struct agent {
 	struct cpus cpus;
 
 	struct http_client *http;
+	struct http_trust trust;         /* whom the hub client believes */
 	struct hub_client *hub;
 	const struct runtime_ops *ops;
 	struct runtime *runtime;         /* NULL until there is an id for its labels */

@@ -24,6 +24,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
 	CALL_TIMEOUT_MS = 20 * 1000,
@@ -35,8 +36,6 @@ enum {
 	REPORT_SOON_MS = 200,
 	REPORT_AGAIN_MS = 1000, /* the least pause between two heartbeats */
 	LEAVE_TIMEOUT_MS = 2 * 1000,
-	BACKOFF_BASE_MS = 1000,
-	BACKOFF_MAX_MS = 60 * 1000,
 	BODY_MAX = 1024 * 1024,
 	NODE_ID_SIZE = 65,
 };
@@ -127,8 +126,11 @@ static void describe_refusal(const struct hub_client *client, const struct http_
 static json_t *read_answer(const struct hub_client *client, const struct http_result *result, struct err *err)
 {
 	if (result->error) {
-		(void)err_set(err, result->error, "the hub at %s does not answer: %s", client->options.server_url,
-			      result->text);
+		bool plain = strncasecmp(client->options.server_url, "http:", strlen("http:")) == 0;
+		bool first = client->state == HUB_REGISTERING; /* later it is a hub that ended */
+		(void)err_set(err, result->error, "the hub at %s %s: %s%s", client->options.server_url,
+			      result->error == ERR_DENIED ? "is not trusted" : "does not answer", result->text,
+			      result->hung_up && plain && first ? "; with TLS, server_url begins with https://" : "");
 		return NULL;
 	}
 	if (result->status != 200) {
@@ -403,7 +405,7 @@ static void init_repeated(struct hub_client *client, struct repeated *repeated, 
 			  void (*start)(struct hub_client *client))
 {
 	repeated->client = client;
-	repeated->backoff = BACKOFF(BACKOFF_BASE_MS, BACKOFF_MAX_MS);
+	repeated->backoff = HUB_BACKOFF;
 	repeated->start = start;
 	(void)uv_timer_init(loop, &repeated->timer);
 	repeated->timer.data = repeated;

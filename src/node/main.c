@@ -1,12 +1,17 @@
-/* gridnode: reads its arguments and configuration, builds the agent, runs the loop. */
+/* gridnode: reads its arguments and configuration, builds the agent, runs the loop. Started by itself for a worker, it becomes
+ * that worker. */
 #include "base/log.h"
 #include "base/program.h"
 #include "node/agent.h"
+#ifdef __linux__
+#include "node/runtime/launcher.h"
+#endif
 
 #include <curl/curl.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const struct program PROGRAM = {
 	.name = "gridnode",
@@ -37,6 +42,10 @@ static int run(const struct node_config *config, const char *config_path)
 
 int main(int argc, char **argv)
 {
+#ifdef __linux__
+	if (argc > 1 && strcmp(argv[1], LAUNCHER_WORD) == 0)
+		launcher_main();
+#endif
 	(void)signal(SIGPIPE, SIG_IGN);
 	struct node_config config = {0};
 	struct program_start start =

@@ -4,10 +4,17 @@
 
 #include "base/config_checks.h"
 #include "base/url.h"
+#include "net/http_trust.h"
+#include "proto/node_messages.h"
 #include "proto/limits.h"
+#ifdef __linux__
+#include "node/runtime/process_user.h"
+#endif
 
 #include <stddef.h>
 #include <string.h>
+#include <strings.h>
+#include <unistd.h>
 
 enum { DAY_S = 24 * 60 * 60 };
 
@@ -37,13 +44,54 @@ static int check_hostname(const char *name, struct err *err)
 					      : err_set(err, ERR_INVALID, "must be at most %d bytes", LIMIT_HOSTNAME);
 }
 
+/* Without TLS they would protect nothing, and look as if they did. */
+static int check_trust(const struct node_config *config, struct err *err)
+{
+	bool secure = strncasecmp(config->server_url, "https:", strlen("https:")) == 0;
+	if (secure || (!*config->tls_ca && !*config->tls_pin))
+		return 0;
+	return err_set(err, ERR_INVALID, "%s is set, but server_url begins with http://; write https://, or remove it",
+		       *config->tls_ca ? "tls_ca" : "tls_pin");
+}
+
+static int check_runtime(const char *name, struct err *err)
+{
+	if (strcmp(name, RUNTIME_DOCKER) == 0 || strcmp(name, RUNTIME_PROCESS) == 0)
+		return 0;
+	return err_set(err, ERR_INVALID, "must be \"" RUNTIME_DOCKER "\" or \"" RUNTIME_PROCESS "\"");
+}
+
+static int check_process_user(const struct node_config *config, struct err *err)
+{
+	if (strcmp(config->runtime, RUNTIME_PROCESS) != 0)
+		return 0;
+#ifdef __linux__
+	struct process_user user;
+	return process_user_choose(config->process_user, config->process_same_user, geteuid(), &user, err);
+#else
+	return err_set(err, ERR_INVALID, "runtime = \"" RUNTIME_PROCESS "\" needs Linux");
+#endif
+}
+
+static int check_all(const void *values, struct err *err)
+{
+	int rc = check_trust(values, err);
+	return rc ? rc : check_process_user(values, err);
+}
+
 #define FIELD(name) offsetof(struct node_config, name)
 
 static const struct config_key KEYS[] = {
 	{.name = "server_url", .type = CONFIG_STRING, .offset = FIELD(server_url), .required = true,
-	 .check = url_check_http, .help = "Where the hub is, for example \"http://192.168.1.100:8080\"."},
+	 .check = url_check_http,
+	 .help = "Where the hub is, for example \"http://192.168.1.100:8080\"; https:// where it has a certificate."},
 	{.name = "token", .type = CONFIG_STRING, .offset = FIELD(token), .required = true,
 	 .environment = "IDM_GRIDCORE_TOKEN", .check = config_check_token, .help = "The hub's token."},
+	{.name = "tls_ca", .type = CONFIG_STRING, .offset = FIELD(tls_ca), .check = http_trust_check_ca_file,
+	 .help = "For https: a PEM file of the authorities to trust. Empty: the system's."},
+	{.name = "tls_pin", .type = CONFIG_STRING, .offset = FIELD(tls_pin), .check = http_trust_check_pins,
+	 .help = "For https: the hub's public key, \"sha256//...\" as the hub's log shows it at start; several with ';'\n"
+		 "between. Without tls_ca it alone counts, so that a self-signed certificate will do."},
 	{.name = "node_id", .type = CONFIG_STRING, .offset = FIELD(node_id), .check = check_node_id,
 	 .help = "Who this node is. The hub gives it at the first registration; the agent saves it here."},
 	{.name = "parallelism", .type = CONFIG_INTEGER, .offset = FIELD(parallelism), .fallback = "0", .min = 0,
@@ -74,6 +122,18 @@ static const struct config_key KEYS[] = {
 	 .help = "Patterns (* and ?) of images that tasks may run on this machine."},
 	{.name = "docker_host", .type = CONFIG_STRING, .offset = FIELD(docker_host), .check = check_docker_host,
 	 .help = "The engine's socket, as unix:///var/run/docker.sock. Empty: $DOCKER_HOST, else the usual places."},
+	{.name = "runtime", .type = CONFIG_STRING, .offset = FIELD(runtime), .fallback = "\"" RUNTIME_DOCKER "\"",
+	 .check = check_runtime,
+	 .help = "\"docker\": containers. \"process\": tasks' commands as plain processes of this machine, with no isolation\n"
+		 "but a user of their own, for machines where no container engine can run."},
+	{.name = "process_user", .type = CONFIG_STRING, .offset = FIELD(process_user),
+	 .help = "The user that such processes run as, if gridnode runs as root (it must be set then)."},
+	{.name = "process_same_user", .type = CONFIG_BOOLEAN, .offset = FIELD(process_same_user), .fallback = "false",
+	 .help = "If gridnode does not run as root: whether such processes may run as its own user. They can then read all\n"
+		 "that it can, this file too."},
+	{.name = "state_dir", .type = CONFIG_STRING, .offset = FIELD(state_dir),
+	 .help = "Where records of such processes are kept. Empty: $STATE_DIRECTORY, else /var/lib/idm-gridcore for root,\n"
+		 "else ${XDG_STATE_HOME:-~/.local/state}/idm-gridcore."},
 	{.name = "hostname", .type = CONFIG_STRING, .offset = FIELD(hostname), .check = check_hostname,
 	 .help = "The name to show at the hub. Empty: the system's."},
 	{.name = "log_level", .type = CONFIG_STRING, .offset = FIELD(log_level), .fallback = "\"info\"",
@@ -85,4 +145,5 @@ const struct config_table NODE_CONFIG_TABLE = {
 	.title = "gridnode: the computing node of IDM-GridCore. Commented keys show their defaults.",
 	.keys = KEYS,
 	.count = sizeof(KEYS) / sizeof(KEYS[0]),
+	.check = check_all,
 };

@@ -6,6 +6,8 @@
 struct node_config {
 	char *server_url;
 	char *token;
+	char *tls_ca;         /* "": the system's authorities */
+	char *tls_pin;        /* "": none */
 	char *node_id;        /* "": none yet */
 	int64_t parallelism;  /* 0: one slot per CPU of our affinity */
 	int64_t heartbeat_interval_s;
@@ -18,6 +20,10 @@ struct node_config {
 	char *network;
 	struct config_strings allow_images;
 	char *docker_host;    /* "": searched for */
+	char *runtime;        /* RUNTIME_… of proto/node_messages.h */
+	char *process_user;   /* "": none */
+	bool process_same_user;
+	char *state_dir;      /* "": see base/state_directory.h */
 	char *hostname;       /* "": the system's */
 	char *log_level;
 };

@@ -7,7 +7,8 @@
  *     |                                            +--failed--> FAILED --timer (growing), or the runtime is back--> PREPARING
  *     +---------------- no task, another task ----------+
  *
- *   REFUSED: the owner of the machine does not allow this task here; only another task ends that.
+ *   REFUSED: the owner of the machine does not allow this task here, or it has nothing that the runtime can run; only
+ *   another task ends that. A runtime without images goes from NONE to READY at once.
  *
  * A slot that becomes EMPTY starts the current task's container if the image is READY; so at a switch each slot changes
  * over by itself, as soon as its old container has gone. */
@@ -99,10 +100,16 @@ bool slots_are_empty(const struct slots *slots)
 
 static void prepare_image(struct slots *slots);
 
+static bool has_images(const struct slots *slots)
+{
+	return slots->options.ops->prepare_image != NULL;
+}
+
 static void on_slot_change(void *context, struct slot *slot)
 {
 	struct slots *slots = context;
-	if (slot->state == SLOT_BACKOFF && slot->error_code == ERR_NOT_FOUND && slots->image_state == IMAGE_READY)
+	if (slot->state == SLOT_BACKOFF && slot->error_code == ERR_NOT_FOUND && slots->image_state == IMAGE_READY &&
+	    has_images(slots))
 		prepare_image(slots); /* somebody removed it meanwhile */
 	bool can_start = slots->image_state == IMAGE_READY && slots->runtime;
 	if (slot->state == SLOT_EMPTY && slots->has_task && can_start)
@@ -158,15 +165,25 @@ static void on_image_progress(void *context, int percent, const char *text)
 		changed(slots); /* how it goes on, the usual heartbeats tell */
 }
 
-/* What the owner of the machine does not want stops here, before anything is fetched with the owner's credentials. */
-static bool is_refused(struct slots *slots)
+static bool is_allowed_image(const struct config_strings *allowed, const char *image)
 {
-	const struct config_strings *allowed = slots->options.allow_images;
 	bool fits = false;
 	for (size_t i = 0; i < allowed->count && !fits; i++)
-		fits = fnmatch(allowed->items[i], slots->task.image, 0) == 0;
+		fits = fnmatch(allowed->items[i], image, 0) == 0;
+	return fits;
+}
+
+/* What cannot run here, or what the owner of the machine does not want, stops here, before anything is fetched with the
+ * owner's credentials. */
+static bool is_refused(struct slots *slots)
+{
 	slots->image_error[0] = '\0';
-	if (!fits)
+	if (!has_images(slots) && !slots->task.command)
+		text_copy(slots->image_error, sizeof(slots->image_error),
+			  "the task has no command, and this node runs no containers (runtime = \"process\")");
+	else if (has_images(slots) && !slots->task.image)
+		text_copy(slots->image_error, sizeof(slots->image_error), "the task has no image for this platform");
+	else if (has_images(slots) && !is_allowed_image(slots->options.allow_images, slots->task.image))
 		(void)snprintf(slots->image_error, sizeof(slots->image_error),
 			       "this machine's owner does not allow the image %s (allow_images)", slots->task.image);
 	else if (slots->options.memory_max_mb && slots->task.memory_mb > slots->options.memory_max_mb)
@@ -184,6 +201,11 @@ static void prepare_image(struct slots *slots)
 	const struct image_events events = {
 		.context = slots, .on_progress = on_image_progress, .on_done = on_image_done};
 	struct err err = {0};
+	if (!has_images(slots)) {
+		slots->image_state = IMAGE_READY;
+		start_slots(slots);
+		return;
+	}
 	slots->image_state = IMAGE_PREPARING;
 	slots->pull_text[0] = '\0';
 	slots->pull_logged_percent = 0;
@@ -195,7 +217,8 @@ static void prepare_image(struct slots *slots)
 
 static void forget_image(struct slots *slots)
 {
-	slots->options.ops->cancel_image(steal(slots->image_call));
+	if (slots->image_call)
+		slots->options.ops->cancel_image(steal(slots->image_call));
 	(void)uv_timer_stop(&slots->image_timer);
 	backoff_reset(&slots->image_backoff);
 	slots->image_state = IMAGE_NONE;
@@ -219,7 +242,10 @@ static void warn_of_shared_cpus(const struct slots *slots)
 
 static void begin_task(struct slots *slots)
 {
-	log_info(NULL, "task \"%s\": image %s", slots->task.task_name, slots->task.image);
+	if (has_images(slots) && slots->task.image)
+		log_info(NULL, "task \"%s\": image %s", slots->task.task_name, slots->task.image);
+	else
+		log_info(NULL, "task \"%s\"", slots->task.task_name);
 	warn_of_shared_cpus(slots);
 	if (is_refused(slots)) {
 		slots->image_state = IMAGE_REFUSED;

@@ -7,6 +7,10 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+/* What a node runs workers with, as it says it. */
+#define RUNTIME_DOCKER "docker"
+#define RUNTIME_PROCESS "process"
+
 /* POST /gridnode/register. When read, the strings are borrowed from the body. */
 struct register_message {
 	const char *node_id;       /* NULL: never had one */
@@ -15,7 +19,7 @@ struct register_message {
 	json_int_t cpu_count;
 	const char *run;           /* drawn at the agent's start; NULL from a seed agent */
 	const char *agent_version; /* NULL from a seed agent */
-	const char *runtime;       /* "docker"; NULL from a seed agent */
+	const char *runtime;       /* RUNTIME_…; NULL from a seed agent */
 	json_int_t slots;          /* containers at once; 0: not told */
 	const char *node_secret;   /* NULL: has none */
 	bool leases;               /* understands leased delivery */

@@ -24,14 +24,15 @@ static bool set_lease_options(json_t *object, const struct task_spec *spec)
 	       json_object_set_new(object, "item_timeout", json_integer(spec->item_timeout_s)) == 0;
 }
 
-json_t *task_config_encode(const struct task_spec *spec, const char *task_id, const char *platform, enum delivery delivery)
+json_t *task_config_encode(const struct task_spec *spec, const char *task_id, const char *platform, bool runs_processes,
+			   enum delivery delivery)
 {
-	const char *image = task_spec_image(spec, platform);
-	if (!image)
+	const char *image = platform ? task_spec_image(spec, platform) : NULL;
+	if (!image && !(runs_processes && spec->command))
 		return json_null();
 	bool leased = delivery == DELIVERY_LEASED;
 	const char *output = spec->output_redis ? spec->output_redis : spec->input_redis;
-	json_t *object = json_pack("{s:s, s:s, s:s?, s:s?, s:s?, s:s?, s:s, s:s, s:I}", "task_name", spec->name, "image",
+	json_t *object = json_pack("{s:s, s:s*, s:s?, s:s?, s:s?, s:s?, s:s, s:s, s:I}", "task_name", spec->name, "image",
 				   image, "input_redis", leased ? NULL : spec->input_redis, "output_redis",
 				   leased ? NULL : output, "input_queue", spec->input_queue, "output_queue",
 				   spec->output_queue, "task_id", task_id, "delivery", delivery_name(delivery), "cpus",
@@ -70,7 +71,7 @@ int task_config_parse(json_t *object, struct task_config *config, struct err *er
 		{.name = "concurrency", .type = JSON_FIELD_INTEGER, .into = &config->concurrency, .min = 0, .max = 1},
 		{.name = "item_timeout", .type = JSON_FIELD_INTEGER, .into = &config->item_timeout_s, .min = 0, .max = LIMIT_ITEM_TIMEOUT_S},
 		{.name = "task_name", .type = JSON_FIELD_STRING, .into = &config->task_name, .required = true},
-		{.name = "image", .type = JSON_FIELD_STRING, .into = &config->image, .required = true},
+		{.name = "image", .type = JSON_FIELD_STRING, .into = &config->image},
 		{.name = "input_redis", .type = JSON_FIELD_STRING, .into = &config->input_redis},
 		{.name = "output_redis", .type = JSON_FIELD_STRING, .into = &config->output_redis},
 		{.name = "input_queue", .type = JSON_FIELD_STRING, .into = &config->input_queue},
@@ -83,6 +84,8 @@ int task_config_parse(json_t *object, struct task_config *config, struct err *er
 	int rc = json_read_fields(object, table, sizeof(table) / sizeof(table[0]), false, err);
 	if (rc)
 		return err_wrap(err, "the hub's task");
+	if (!config->image && !config->command)
+		return err_set(err, ERR_PROTOCOL, "the hub's task: neither \"image\" nor \"command\" is there");
 	rc = read_words(config, delivery, network, err);
 	if (rc)
 		return rc;

@@ -5,18 +5,21 @@
 #include "proto/task_spec.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 
-/* What the hub sends: an object, or JSON null where the task has no image for the platform. A new reference; NULL
- * without memory. task_id tells two tasks of one name apart. delivery: the task's own, or direct for a node that does not
+/* What the hub sends: an object, or JSON null where the task has nothing that the node could run: no image for its
+ * platform (NULL: none is made for it) and, for one that runs plain processes, no command. A new reference; NULL without
+ * memory. task_id tells two tasks of one name apart. delivery: the task's own, or direct for a node that does not
  * understand leases; only direct delivery carries the addresses of Redis. */
-json_t *task_config_encode(const struct task_spec *spec, const char *task_id, const char *platform, enum delivery delivery);
+json_t *task_config_encode(const struct task_spec *spec, const char *task_id, const char *platform, bool runs_processes,
+			   enum delivery delivery);
 
 /* What a node keeps. All borrowed from `object`, which it holds a reference to. */
 struct task_config {
 	json_t *object;
 	const char *task_id; /* NULL from a seed hub */
 	const char *task_name;
-	const char *image;
+	const char *image;    /* NULL: none for this platform; then there is a command */
 	const char *input_redis, *output_redis; /* NULL where the task has none */
 	const char *input_queue, *output_queue;
 	json_t *command;      /* or NULL */

@@ -23,7 +23,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		(void)rc;
 		task_spec_done(&again);
 
-		AUTO_JSON json_t *config = task_config_encode(&spec, "id", "linux/amd64", spec.delivery);
+		AUTO_JSON json_t *config = task_config_encode(&spec, "id", "linux/amd64", false, spec.delivery);
 		struct task_config read = {0};
 		assert(config);
 		if (json_is_object(config)) {

@@ -62,6 +62,10 @@ class Engine:
         self.end_containerd()
         return command
 
+    @staticmethod
+    def signal(pid, number):
+        os.kill(pid, number)
+
     def end_containerd(self):
         """dockerd's death ends it too, but a dockerd that starts while its process is still to be seen, be it as a zombie,
         waits for it in vain."""

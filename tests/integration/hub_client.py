@@ -74,6 +74,7 @@ class Hub:
         self.config = {"bind": "127.0.0.1:0", "token": TOKEN, "state_dir": str(self.state_dir), "log_level": "debug"}
         self.daemon = None
         self.port = None
+        self.tls = None  # an ssl.SSLContext where the hub has a certificate
 
     def start(self, environment=None, **config):
         self.config.update(config)
@@ -97,9 +98,11 @@ class Hub:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"https://localhost:{self.port}" if self.tls else f"http://127.0.0.1:{self.port}"
 
     def connect(self, timeout=10.0):
+        if self.tls:
+            return http.client.HTTPSConnection("localhost", self.port, timeout=timeout, context=self.tls)
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     @staticmethod

@@ -27,7 +27,7 @@ def test_version_and_help(computehub):
     for option in ("--help", "-h"):
         code, out, err = run(computehub, [option])
         assert code == 0 and err == "" and out.startswith("Usage: computehub")
-        for key in ("bind", "token", "state_dir", "offline_after", "forget_after", "keep_completed", "max_connections",
+        for key in ("bind", "token", "tls_cert", "tls_key", "state_dir", "offline_after", "forget_after", "keep_completed", "max_connections",
                     "request_timeout", "log_level", "$IDM_GRIDCORE_TOKEN", "--check-config", "--log-level"):
             assert key in out
 

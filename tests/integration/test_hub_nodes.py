@@ -139,6 +139,24 @@ def test_a_node_without_an_image_is_told_null_and_idles_with_a_reason(hub):
     assert hub.node(arm)["idle_reason"] is None
 
 
+def test_a_command_without_an_image_reaches_process_nodes_alone(hub):
+    process = hub.register(runtime="process")["node_id"]
+    docker = hub.register(runtime="docker")["node_id"]
+    held = [hub.hold(node_id=node) for node in (process, docker)]
+    hub.add("a", image=None, command=["run", "it"])
+    told = [call.answer().json["task"] for call in held]
+    assert told[0]["command"] == ["run", "it"] and "image" not in told[0]
+    assert told[1] is None
+    assert hub.register(process, runtime="process")["current_task"]["command"] == ["run", "it"]
+    assert hub.register(docker, runtime="docker")["current_task"] is None
+    assert hub.node(process)["idle_reason"] is None
+    assert "no image" in hub.node(docker)["idle_reason"]
+    hub.finish()
+    hub.add("b", image="i")
+    assert hub.register(process, runtime="process")["current_task"]["image"] == "i"  # it says itself why it cannot
+    assert "no command" in hub.node(process)["idle_reason"]
+
+
 def test_silent_nodes_go_offline_and_come_back(make_hub):
     hub = make_hub().start(offline_after=1)
     quiet = hub.register()["node_id"]

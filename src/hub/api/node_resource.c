@@ -27,7 +27,11 @@ static void idle_reason(const struct hub *hub, const struct node *node, char *in
 	into[0] = '\0';
 	if (!current)
 		return;
-	if (!node->platform)
+	if (node_runs_processes(node) && current->spec.command)
+		return;
+	if (node_runs_processes(node))
+		(void)snprintf(into, size, "the task \"%s\" has no command, and this node runs no containers", current->spec.name);
+	else if (!node->platform)
 		(void)snprintf(into, size, "no images are made for the architecture %s", node->architecture);
 	else if (!task_spec_image(&current->spec, node->platform->name))
 		(void)snprintf(into, size, "the task \"%s\" has no image for %s", current->spec.name, node->platform->name);

@@ -8,7 +8,8 @@
  *     └───after a while────────┘
  *
  * The event stream is the sign of life: it lasts as long as the engine does, and its end is the loss. What it carries
- * (the kernel killed something for its memory) is handed to the workers. */
+ * (the kernel killed something for its memory) is handed to the workers. An engine that hangs keeps the stream open, so
+ * READY asks for the version now and then, and a missing answer is a loss too. */
 #include "node/runtime/docker.h"
 
 #include "base/backoff.h"
@@ -22,6 +23,7 @@
 #include "node/runtime/image.h"
 #include "node/runtime/json_lines.h"
 #include "node/runtime/orphans.h"
+#include "proto/node_messages.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +32,7 @@
 enum {
 	ASK_TIMEOUT_MS = 15000,
 	WATCH_TIMEOUT_MS = 15000,
+	PING_MS = 15000,
 	REST_BASE_MS = 1000,
 	REST_MAX_MS = 30000,
 	EVENT_LINE_MAX = 256 * 1024,
@@ -41,7 +44,7 @@ enum runtime_state {
 	RUNTIME_LEARNING,  /* for the answer to GET /info */
 	RUNTIME_WATCHING,  /* for the headers of GET /events */
 	RUNTIME_CLEARING,  /* for the removal of orphans */
-	RUNTIME_READY,     /* for the end of the event stream */
+	RUNTIME_READY,     /* for the end of the event stream, or a ping without an answer */
 	RUNTIME_RESTING,   /* for the time to search again */
 	RUNTIME_CLOSED,    /* for the loop to let go of the timer */
 };
@@ -94,6 +97,41 @@ static void lose(struct runtime *runtime, const struct err *err)
 
 /* ---- READY and CLEARING ---- */
 
+static struct engine_call *ask(struct runtime *runtime, const char *path,
+			       void (*on_answer)(void *, const struct engine_answer *), struct err *err)
+{
+	struct engine_request request = {
+		.method = "GET",
+		.path = path,
+		.timeout_ms = ASK_TIMEOUT_MS,
+		.context = runtime,
+		.on_answer = on_answer,
+	};
+	return engine_start(runtime->host.engine, &request, err);
+}
+
+static void on_pinged(void *context, const struct engine_answer *answer)
+{
+	struct runtime *runtime = context;
+	struct err err;
+	runtime->call = NULL;
+	if (answer->status) { /* whatever it says, it speaks */
+		(void)uv_timer_start(&runtime->timer, on_timer, PING_MS, 0);
+		return;
+	}
+	(void)err_set(&err, ERR_TIMEOUT, "%s: the engine does not answer: it hangs, or its machine is overloaded "
+					 "(systemctl status docker)", runtime->socket_path);
+	lose(runtime, &err);
+}
+
+static void ping(struct runtime *runtime)
+{
+	struct err err;
+	runtime->call = ask(runtime, "/version", on_pinged, &err);
+	if (!runtime->call)
+		lose(runtime, &err);
+}
+
 static void become_ready(struct runtime *runtime)
 {
 	char what[256];
@@ -103,6 +141,7 @@ static void become_ready(struct runtime *runtime)
 	runtime->host.ready = true;
 	runtime->lost_told = false;
 	backoff_reset(&runtime->backoff);
+	(void)uv_timer_start(&runtime->timer, on_timer, PING_MS, 0);
 
 	container_all_engine_ready(&runtime->host);
 	runtime->events.on_ready(runtime->events.context, what);
@@ -226,19 +265,6 @@ static void on_info(void *context, const struct engine_answer *answer)
 	begin_watching(runtime);
 }
 
-static struct engine_call *ask(struct runtime *runtime, const char *path,
-			       void (*on_answer)(void *, const struct engine_answer *), struct err *err)
-{
-	struct engine_request request = {
-		.method = "GET",
-		.path = path,
-		.timeout_ms = ASK_TIMEOUT_MS,
-		.context = runtime,
-		.on_answer = on_answer,
-	};
-	return engine_start(runtime->host.engine, &request, err);
-}
-
 static void begin_learning(struct runtime *runtime)
 {
 	struct err err;
@@ -306,6 +332,8 @@ static void on_timer(uv_timer_t *timer)
 		(void)err_set(&err, ERR_TIMEOUT, "%s: the engine did not answer in %d s", runtime->socket_path,
 			      WATCH_TIMEOUT_MS / 1000);
 		lose(runtime, &err);
+	} else if (runtime->state == RUNTIME_READY) {
+		ping(runtime);
 	} else {
 		search(runtime);
 	}
@@ -377,7 +405,7 @@ static struct worker *docker_start(struct runtime *runtime, const struct worker_
 }
 
 const struct runtime_ops docker_runtime = {
-	.name = "docker",
+	.name = RUNTIME_DOCKER,
 	.open = docker_open,
 	.close = docker_close,
 	.prepare_image = docker_prepare_image,

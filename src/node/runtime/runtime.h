@@ -20,7 +20,7 @@ struct image_call;
 /* What a worker is made from. Everything is copied by create. */
 struct worker_spec {
 	const char *name;          /* of the container: "idm-{task}-{node}-{instance}", already safe for an engine */
-	const char *image;         /* as given to prepare_image */
+	const char *image;         /* as given to prepare_image; of no meaning to a runtime without images */
 	const char *platform;      /* "linux/amd64" */
 	const json_t *command;     /* array of strings in the place of entrypoint and arguments, or NULL */
 	const char *const *env;    /* "NAME=value", ended by NULL */
@@ -77,21 +77,29 @@ struct runtime_options {
 	const char *const *capabilities; /* kept ones, ended by NULL; all others are dropped */
 	bool no_new_privileges;
 	const char *const *owner_labels; /* name, value, …, NULL: tell our own containers from all others */
+
+	/* Of the process runtime alone. */
+	const char *state_directory;    /* where a record of each worker stands */
+	const char *owner_id;           /* whose workers they are: a node's id */
+	const char *user;               /* process_user, process_same_user: see process_user.h */
+	bool same_user;
+	size_t workers_max;             /* at once */
 };
 
 struct runtime_ops {
-	const char *name; /* "docker" */
+	const char *name; /* RUNTIME_… of proto/node_messages.h */
 
 	/* Begins to look for the engine. owner_labels as in worker_spec (one at least): each time an engine is found,
 	 * whatever carries them all and belongs to none of our workers is removed, created ones too, before on_ready.
 	 * NULL with err set for an engine_host that can never work. */
 	struct runtime *(*open)(uv_loop_t *loop, const struct runtime_options *options,
 				const struct runtime_events *events, struct err *err);
-	/* Cancels everything, calls nothing back, leaves containers as they are. Frees itself, its workers and image
+	/* Cancels everything, calls nothing back, leaves containers as they are (processes, which could not outlive us,
+	 * are killed). Frees itself, its workers and image
 	 * calls on the loop. Allowed in every callback. */
 	void (*close)(struct runtime *runtime);
 
-	/* Makes sure that the image is on this machine and fits the platform, pulling it if need be. A name without a
+	/* NULL, as cancel_image, where workers need no image. Makes sure that the image is on this machine and fits the platform, pulling it if need be. A name without a
 	 * tag means ":latest". The call is gone when on_done returns. ERR_UNREACHABLE while the engine is away. */
 	struct image_call *(*prepare_image)(struct runtime *runtime, const char *image, const char *platform,
 					    const struct image_events *events, struct err *err);

@@ -54,6 +54,22 @@ static void test_backoff_reset_begins_again(void **state)
 	assert_int_equal(backoff_next_ms(&backoff, 0), 500);
 }
 
+static void test_backoff_spread_begins_anywhere_and_then_grows_from_its_base(void **state)
+{
+	(void)state;
+	struct backoff low = BACKOFF_SPREAD(3200, 60000);
+	struct backoff high = BACKOFF_SPREAD(3200, 60000);
+	assert_int_equal(backoff_next_ms(&low, 0), 100);
+	assert_int_equal(backoff_next_ms(&high, 3100), 3200);
+	assert_int_equal(backoff_next_ms(&low, 0), 1600);
+	assert_int_equal(backoff_next_ms(&low, 0), 3200);
+	for (int i = 0; i < 10; i++)
+		(void)backoff_next_ms(&low, 0);
+	assert_int_equal(backoff_next_ms(&low, 0), 30000);
+	backoff_reset(&low);
+	assert_int_equal(backoff_next_ms(&low, 0), 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -61,6 +77,7 @@ int main(void)
 		cmocka_unit_test(test_backoff_stays_between_half_and_whole),
 		cmocka_unit_test(test_backoff_never_overflows),
 		cmocka_unit_test(test_backoff_reset_begins_again),
+		cmocka_unit_test(test_backoff_spread_begins_anywhere_and_then_grows_from_its_base),
 	};
 	return cmocka_run_group_tests_name("backoff", tests, NULL, NULL);
 }

@@ -15,6 +15,7 @@
 static char state_dir[] = "state";
 static char bind_address[] = "127.0.0.1:0";
 static char token[] = "test-token";
+static char none[] = "";
 
 struct world {
 	uv_loop_t loop;
@@ -29,6 +30,8 @@ static struct world *begin(void)
 	assert_non_null(world);
 	world->config = (struct hub_config){.bind = bind_address,
 					    .token = token,
+					    .tls_cert = none,
+					    .tls_key = none,
 					    .state_dir = state_dir,
 					    .offline_after_s = 60,
 					    .forget_after_s = 600,

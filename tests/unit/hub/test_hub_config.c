@@ -66,6 +66,21 @@ static void test_hub_config_refuses_weak_and_odd_values(void **state)
 	}
 }
 
+static void test_hub_config_wants_both_files_of_tls(void **state)
+{
+	(void)state;
+	struct hub_config config;
+	assert_int_equal(load("token = \"12345678\"\ntls_cert = \"c.pem\"\n", &config), ERR_INVALID);
+	assert_string_equal(problems, "f.toml: tls_cert is set and tls_key is not: set both, or none\n");
+	config_done(&HUB_CONFIG_TABLE, &config);
+	assert_int_equal(load("token = \"12345678\"\ntls_key = \"k.pem\"\n", &config), ERR_INVALID);
+	assert_string_equal(problems, "f.toml: tls_key is set and tls_cert is not: set both, or none\n");
+	config_done(&HUB_CONFIG_TABLE, &config);
+	assert_int_equal(load("token = \"12345678\"\ntls_key = \"k.pem\"\ntls_cert = \"c.pem\"\n", &config), ERR_NOT_FOUND);
+	assert_contains(problems, "f.toml: tls_cert: cannot read c.pem");
+	config_done(&HUB_CONFIG_TABLE, &config);
+}
+
 static void test_hub_config_binds(void **state)
 {
 	(void)state;
@@ -122,6 +137,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		in_sandbox(test_hub_config_defaults),
 		in_sandbox(test_hub_config_refuses_weak_and_odd_values),
+		in_sandbox(test_hub_config_wants_both_files_of_tls),
 		in_sandbox(test_hub_config_binds),
 		in_sandbox(test_hub_config_sample_reads_back),
 		in_sandbox(test_hub_config_state_directory_keeps_its_order),

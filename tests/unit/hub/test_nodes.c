@@ -269,6 +269,26 @@ static void test_nodes_clock_set_back_makes_nobody_offline(void **state)
 	end(&world);
 }
 
+static void test_nodes_a_stopped_hub_blames_nobody(void **state)
+{
+	(void)state;
+	struct world world = begin();
+	struct node *silent = enroll(&world, NULL, "r1");
+	pass(&world, 30000);
+	struct node *other = enroll(&world, NULL, "r2");
+	int64_t away_ms = FORGET_MS + OFFLINE_MS;
+	pass(&world, away_ms);
+	beat(&world, other, false); /* its message waited in the socket, and is read before the tick */
+	nodes_excuse(world.nodes, away_ms, world.now);
+	nodes_tick(world.nodes, world.now);
+	assert_true(silent->online && other->online);
+	assert_int_equal(other->seen_ms, world.now.monotonic_ms); /* not in the future */
+	pass(&world, OFFLINE_MS - 30000); /* what it was silent for before counts */
+	nodes_tick(world.nodes, world.now);
+	assert_true(!silent->online && other->online);
+	end(&world);
+}
+
 static void test_nodes_listing_keeps_the_order_of_registration(void **state)
 {
 	(void)state;
@@ -425,6 +445,7 @@ int main(void)
 		in_sandbox(test_nodes_forgetting_waits_until_it_can_be_written),
 		in_sandbox(test_nodes_silence_counts_across_a_restart),
 		in_sandbox(test_nodes_clock_set_back_makes_nobody_offline),
+		in_sandbox(test_nodes_a_stopped_hub_blames_nobody),
 		in_sandbox(test_nodes_listing_keeps_the_order_of_registration),
 		in_sandbox(test_nodes_are_not_more_than_allowed),
 		in_sandbox(test_nodes_unknown_architecture_has_no_platform),

@@ -6,6 +6,9 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "net/http_client.h"
+#include "net/http_trust.h"
+#include "net/tls_identity.h"
+#include "tls_pair.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -21,11 +24,15 @@
 
 enum { BODY_CAP = 1000, REQUEST_TIMEOUT_MS = 1500, PRODUCED = 3 * 1000 * 1000 };
 
+static bool secure; /* the world speaks TLS */
+
 struct world {
 	uv_loop_t loop;
 	uv_timer_t guard;
 	struct http_server *server;
 	struct http_client *client;
+	char pin[128];
+	struct http_trust trust;
 	unsigned requests;            /* that came whole */
 	unsigned gone;                /* held ones whose client went */
 	unsigned produced_done;
@@ -133,7 +140,12 @@ static struct world *begin(void)
 	(void)uv_timer_init(&world->loop, &world->guard);
 	world->guard.data = world;
 	struct err err = {0};
+	struct tls_identity *identity = secure ? tls_identity_load("c.pem", "k.pem", &err) : NULL;
+	assert_true(!secure || identity);
+	if (identity)
+		(void)snprintf(world->pin, sizeof(world->pin), "%s", tls_identity_pin(identity));
 	const struct http_server_options options = {.bind = "127.0.0.1:0",
+						    .identity = identity,
 						    .max_connections = 50,
 						    .request_timeout_ms = REQUEST_TIMEOUT_MS,
 						    .context = world,
@@ -144,6 +156,8 @@ static struct world *begin(void)
 		fail_msg("%s", err.text);
 	world->client = http_client_new(&world->loop, "test/1");
 	assert_non_null(world->client);
+	world->trust.pins = world->pin;
+	http_client_set_trust(world->client, &world->trust);
 	return world;
 }
 
@@ -205,7 +219,7 @@ static struct http_call *start(struct world *world, struct outcome *outcome, con
 			       size_t max_body, bool stream)
 {
 	char url[256];
-	(void)snprintf(url, sizeof(url), "http://127.0.0.1:%u%s", http_server_port(world->server), path);
+	(void)snprintf(url, sizeof(url), "http%s://127.0.0.1:%u%s", secure ? "s" : "", http_server_port(world->server), path);
 	*outcome = (struct outcome){0};
 	const char *const headers[] = {"Authorization: Bearer  t0ken", "X-Other: 1", NULL};
 	const struct http_call_options options = {.method = body ? "POST" : "GET",
@@ -672,6 +686,24 @@ static void test_http_port_in_use_is_told(void **state)
 	end(world);
 }
 
+static int begin_tls(void **state)
+{
+	if (sandbox_setup(state))
+		return -1;
+	tls_pair_make("CN=test", "c.pem", "k.pem");
+	secure = true;
+	return 0;
+}
+
+static int end_tls(void **state)
+{
+	secure = false;
+	return sandbox_teardown(state);
+}
+
+/* The same behaviour, through TLS. */
+#define over_tls(test) {#test "_over_tls", (test), begin_tls, end_tls, NULL}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -696,6 +728,16 @@ int main(void)
 		cmocka_unit_test(test_http_client_gives_up_in_time),
 		cmocka_unit_test(test_http_many_calls_at_once),
 		cmocka_unit_test(test_http_port_in_use_is_told),
+		over_tls(test_http_body_comes_whole_and_up_to_its_cap),
+		over_tls(test_http_bearer_and_query_are_found),
+		over_tls(test_http_refusal_at_the_headers_drains_the_body),
+		over_tls(test_http_held_request_outlives_the_deadline_and_is_answered),
+		over_tls(test_http_cancelled_call_looks_like_a_client_that_went),
+		over_tls(test_http_server_that_closes_tells_its_holders),
+		over_tls(test_http_large_answer_is_produced_piece_by_piece),
+		over_tls(test_http_client_refuses_an_answer_over_its_cap),
+		over_tls(test_http_many_calls_at_once),
+		over_tls(test_http_port_in_use_is_told),
 	};
 	return cmocka_run_group_tests_name("http", tests, NULL, NULL);
 }

@@ -352,6 +352,53 @@ static void test_slots_no_task_and_nothing_running_is_empty(void **state)
 
 #define slots_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* A runtime without images, in the place of the scripted one. */
+static void use_processes(struct world *world, const struct slots_options *options)
+{
+	slots_close(world->slots);
+	(void)uv_run(&world->loop, UV_RUN_DEFAULT);
+	world->slots = slots_new(&world->loop, options);
+	assert_non_null(world->slots);
+	slots_use_runtime(world->slots, &world->runtime, "node");
+}
+
+static void test_slots_without_images_need_a_command(void **state)
+{
+	struct world *world = *state;
+	struct runtime_ops ops = scripted_runtime;
+	ops.prepare_image = NULL;
+	ops.cancel_image = NULL;
+	const struct slots_options options = {
+		.ops = &ops, .count = 2, .cpus = &TWO, .platform = "linux/amd64", .stop_timeout_ms = 30, .memory_mb = 64,
+		.context = world, .on_change = on_change, .on_empty = on_empty};
+	struct slots_status status;
+	use_processes(world, &options);
+
+	set_task(world, "image-only", "");
+	slots_status(world->slots, &status);
+	assert_true(status.failing);
+	assert_contains(status.error, "no command");
+	assert_int_equal(world->runtime.worker_count, 0);
+
+	set_task(world, "a", ",\"command\":[\"run\"]");
+	assert_int_equal(world->runtime.worker_count, 2);
+	script_start_failed(&world->runtime.workers[0], ERR_NOT_FOUND, "cannot run \"run\"");
+	script_removed(&world->runtime.workers[0]);
+	script_started(&world->runtime.workers[1]);
+	slots_status(world->slots, &status);
+	assert_contains(status.error, "cannot run");
+
+	slots_set_task(world->slots, NULL);
+	script_exited(&world->runtime.workers[1], 0);
+	script_removed(&world->runtime.workers[1]);
+	assert_true(slots_are_empty(world->slots));
+	slots_close(world->slots);
+	(void)uv_run(&world->loop, UV_RUN_DEFAULT);
+	const struct slots_options after = {.ops = &scripted_runtime, .count = 1, .cpus = &TWO, .context = world,
+					    .on_change = on_change, .on_empty = on_empty};
+	world->slots = slots_new(&world->loop, &after); /* for the teardown: it outlives `ops` */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +420,7 @@ int main(void)
 		slots_test(test_slots_owner_refuses_too_much_memory),
 		slots_test(test_slots_go_on_when_the_engine_comes_back),
 		slots_test(test_slots_no_task_and_nothing_running_is_empty),
+		slots_test(test_slots_without_images_need_a_command),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

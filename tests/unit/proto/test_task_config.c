@@ -25,7 +25,7 @@ static void test_task_config_has_the_seeds_six_fields(void **state)
 	(void)state;
 	struct task_spec spec;
 	spec_of("{\"name\": \"n\", \"image\": \"i\"}", &spec);
-	json_t *object = task_config_encode(&spec, "id-1", "linux/amd64", spec.delivery);
+	json_t *object = task_config_encode(&spec, "id-1", "linux/amd64", false, spec.delivery);
 	static const char *const SIX[] = {"task_name", "image", "input_redis", "output_redis", "input_queue", "output_queue"};
 	for (size_t i = 0; i < 6; i++)
 		assert_non_null(json_object_get(object, SIX[i]));
@@ -43,7 +43,7 @@ static void test_task_config_round_trip(void **state)
 	struct task_spec spec;
 	struct task_config config;
 	spec_of(FULL, &spec);
-	json_t *object = task_config_encode(&spec, "id-1", "linux/arm64", spec.delivery);
+	json_t *object = task_config_encode(&spec, "id-1", "linux/arm64", false, spec.delivery);
 	/* A seed agent does not fill it in itself. */
 	assert_string_equal(json_string_value(json_object_get(object, "output_redis")), "redis://:pw@h");
 	assert_int_equal(task_config_parse(object, &config, NULL), 0);
@@ -68,7 +68,32 @@ static void test_task_config_is_null_without_an_image_for_the_platform(void **st
 	(void)state;
 	struct task_spec spec;
 	spec_of("{\"name\": \"n\", \"images\": {\"linux/arm64\": \"i\"}}", &spec);
-	json_t *object = task_config_encode(&spec, "id-1", "linux/amd64", spec.delivery);
+	json_t *object = task_config_encode(&spec, "id-1", "linux/amd64", false, spec.delivery);
+	assert_true(json_is_null(object));
+	json_decref(object);
+	task_spec_done(&spec);
+}
+
+static void test_task_config_with_a_command_alone_is_for_processes(void **state)
+{
+	(void)state;
+	struct task_spec spec;
+	spec_of("{\"name\": \"n\", \"command\": [\"run\"]}", &spec);
+	json_t *object = task_config_encode(&spec, "id-1", "linux/amd64", false, spec.delivery);
+	assert_true(json_is_null(object));
+	json_decref(object);
+	object = task_config_encode(&spec, "id-1", NULL, true, spec.delivery);
+	assert_null(json_object_get(object, "image"));
+	struct task_config config;
+	assert_int_equal(task_config_parse(object, &config, NULL), 0);
+	assert_null(config.image);
+	assert_int_equal(json_array_size(config.command), 1);
+	task_config_done(&config);
+	json_decref(object);
+	task_spec_done(&spec);
+
+	spec_of("{\"name\": \"n\", \"images\": {\"linux/arm64\": \"i\"}}", &spec);
+	object = task_config_encode(&spec, "id-1", "linux/amd64", true, spec.delivery);
 	assert_true(json_is_null(object));
 	json_decref(object);
 	task_spec_done(&spec);
@@ -152,7 +177,7 @@ static void test_task_config_without_memory_fails_cleanly(void **state)
 	bool reached;
 	do {
 		fault_arm(++n);
-		json_t *object = task_config_encode(&spec, "id-1", "linux/amd64", spec.delivery);
+		json_t *object = task_config_encode(&spec, "id-1", "linux/amd64", false, spec.delivery);
 		reached = fault_disarm();
 		assert_true(object || reached);
 		json_decref(object);
@@ -167,6 +192,7 @@ int main(void)
 		cmocka_unit_test(test_task_config_has_the_seeds_six_fields),
 		cmocka_unit_test(test_task_config_round_trip),
 		cmocka_unit_test(test_task_config_is_null_without_an_image_for_the_platform),
+		cmocka_unit_test(test_task_config_with_a_command_alone_is_for_processes),
 		cmocka_unit_test(test_task_config_of_a_seed_hub_is_understood),
 		cmocka_unit_test(test_task_config_refuses_what_is_none),
 		cmocka_unit_test(test_task_config_equal_compares_every_field),

@@ -1,0 +1,58 @@
+"""Two agents with one id on two machines, as after a copied disk: neither floods the hub, and ours says what is wrong."""
+import re
+import threading
+import time
+
+import pytest
+from node_fixtures import make_node  # noqa: F401
+
+pytestmark = [pytest.mark.docker]
+
+
+class Twin:
+    """The other machine's agent: it holds a call with the same id, and holds it again whenever it is displaced."""
+
+    def __init__(self, hub, node_id):
+        self.hub = hub
+        self.node_id = node_id
+        self.displaced = 0
+        self.ended = False
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        version = self.hub.version()
+        while not self.ended:
+            held = self.hub.hold(version, wait=30, node_id=self.node_id)
+            try:
+                answer = held.answer(40).json
+            except OSError:
+                return
+            self.displaced += answer["version"] == version
+            version = answer["version"]
+
+    def end(self):
+        self.ended = True
+        self.hub.add("the-end")  # which answers it
+        self.thread.join(10)
+
+
+def test_two_machines_with_one_id_do_not_fight(hub, make_node):
+    node = make_node(hub, heartbeat_interval=5).start()
+    node.wait_for_id()
+    time.sleep(1)
+    twin = Twin(hub, node.id)
+    try:
+        node.daemon.wait_for_log(rf"warn .*another agent seems to use this node's id {node.id}; give each agent", 40)
+        before = len(re.findall("GET /gridnode/task", hub.daemon.log))
+        time.sleep(8)
+        assert len(re.findall("GET /gridnode/task", hub.daemon.log)) - before < 12
+        assert hub.node(node.id)["status"] == "Online"
+    finally:
+        twin.end()
+    # Alone again it asks within its last pause, and holds its call as ever: a change reaches it at once.
+    node.daemon.wait_for_log("the-end", 70)
+    time.sleep(1)
+    hub.add("later")
+    hub.next()
+    node.daemon.wait_for_log("later", 3)
