@@ -1,7 +1,8 @@
 /* What runs workers: one operations table, so that slots never know which engine is behind it.
  *
  * A runtime is opened once and tells when it is ready or lost (it keeps trying by itself with backoff). An image is
- * prepared once per node; a worker is created and started for one slot, and ends exactly once. All calls return at
+ * prepared once per node; a place is opened per slot and task, where its workers meet the gateway; a worker is created
+ * and started for one slot, and ends exactly once. All calls return at
  * once; what comes of them is told by the callbacks, never from inside the call itself. */
 #pragma once
 
@@ -15,6 +16,7 @@
 
 struct runtime;
 struct worker;
+struct place;
 struct image_call;
 
 /* What a worker is made from. Everything is copied by create. */
@@ -28,12 +30,28 @@ struct worker_spec {
 	const char *cpus;          /* the kernel's list form: "0" or "2,3" */
 	unsigned cpu_count;        /* how many CPUs that list names: the quota */
 	int64_t memory_mb;
+	/* Whose network it shares, and nothing else of the network; it has told on_listening, and outlives the worker. NULL:
+	 * the network that the runtime was opened with. */
+	struct place *place;
 };
+
+/* Where workers of one slot and task find the gateway: a network of its own, and a listener on 127.0.0.1:6379 in it.
+ * Everything is copied by open_place. */
+struct place_spec {
+	const char *name;          /* like a worker's, and another than any worker's */
+	const char *const *labels; /* like a worker's; one is added, PLACE_LABEL */
+	bool outbound;             /* false: nothing but the listener is to be reached. true: the world outside too */
+};
+
+#define PLACE_LABEL "idm-gridcore.place"
 
 /* How a worker ended. */
 struct worker_exit {
 	int status;           /* 0 … 255; 128 + n for signal n; -1 unknown */
 	bool out_of_memory;   /* the engine says that the kernel killed it, or a part of it, for its memory limit */
+	/* Somebody ended it through the engine: docker stop, kill, restart or rm -f, or the engine's own shutdown. A crash, or
+	 * a kill by its process id, is not that. After a signal of ours nobody can tell, and it may be false. */
+	bool stopped_by_other;
 	/* The last lines that it wrote, "" when it ended with 0. At most RUNTIME_LOG_TAIL_MAX bytes, always printable UTF-8;
 	 * lives as long as the callback runs. */
 	const char *log_tail;
@@ -65,6 +83,19 @@ struct worker_events {
 	/* After remove: nothing of it is left, or what stands in the way (then it is removed with the orphans, when the
 	 * engine is found again or the node starts anew). The worker is freed when this returns. */
 	void (*on_removed)(void *context, const struct err *err);
+};
+
+struct place_events {
+	void *context;
+	/* Workers may start in it. The descriptor is listening, non-blocking and close-on-exec, and the callee's. Connections
+	 * to it come from the place's workers alone. At most once. */
+	void (*on_listening)(void *context, int fd);
+	/* It could not be made, or it is gone: close it, end its workers, and open another. At most once; may come without
+	 * on_listening. */
+	void (*on_lost)(void *context, const struct err *err);
+	/* After close_place: nothing of it is left, or what stands in the way, as for a worker. The place is freed when this
+	 * returns. NULL if nobody waits for it. */
+	void (*on_closed)(void *context, const struct err *err);
 };
 
 enum worker_signal { WORKER_TERMINATE, WORKER_KILL };
@@ -114,4 +145,12 @@ struct runtime_ops {
 	/* Whatever state it is in: ends and removes it. From now on only on_removed is called. Where the engine is
 	 * away, it waits a few seconds for it. */
 	void (*remove)(struct worker *worker);
+
+	/* Makes a place, and keeps it until close_place. NULL with err set when it cannot even begin. Both are NULL in a
+	 * runtime that has no places: its workers share the machine's network. */
+	struct place *(*open_place)(struct runtime *runtime, const struct place_spec *spec,
+				    const struct place_events *events, struct err *err);
+	/* Whatever state it is in: ends and removes it. From now on only on_closed is called. Its workers are removed
+	 * before. */
+	void (*close_place)(struct place *place);
 };
