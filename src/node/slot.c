@@ -6,10 +6,13 @@
  *     |                +--------------------|---------------+    |                   | timer, retry
  *     |                                     | retire        |    |                   v
  *     |                                     v     exit      |    |               CREATING
+ *     |                                 DRAINING -----------+    |
+ *     |                                     | drained, timer|    |
+ *     |                                     v     exit      |    |
  *     |                                 STOPPING -----------+    |
  *     +----------------------------------------------------------+ (retiring)
  *
- * STOPPING gets harder with time: SIGTERM, after the stop timeout SIGKILL, and when even that is not answered (the engine
+ * A worker that has nothing in its hands, or of which nobody can tell, is STOPPING at once. STOPPING gets harder with time: SIGTERM, after the stop timeout SIGKILL, and when even that is not answered (the engine
  * is gone) removal by force. Failure modes: the start fails (bad command, image gone, engine gone): the worker is removed
  * and BACKOFF grows. The removal fails: said in the log, and the slot goes on; whatever is left over carries our labels
  * and is removed when its name is needed or the agent starts again. */
@@ -37,6 +40,12 @@ enum {
 
 static void enter(struct slot *slot, enum slot_state state);
 
+static void tell_end(struct slot *slot, const struct worker_exit *result)
+{
+	bool stopped = slot->signalled || !result || result->status < 0 || result->stopped_by_other;
+	slot->owner->on_end(slot->owner->context, slot, result, stopped);
+}
+
 static void on_timer(uv_timer_t *timer);
 
 static void set_timer(struct slot *slot, int64_t ms)
@@ -60,6 +69,7 @@ static void on_started(void *context, const struct err *err)
 		return; /* removed by force meanwhile */
 	assert(slot->state == SLOT_CREATING || slot->state == SLOT_STOPPING);
 	if (err) {
+		tell_end(slot, NULL);
 		fail(slot, err->code, err->text);
 		if (!slot->retiring)
 			log_error(slot->subject, "the container did not start: %s; next try in %.1f s", err->text,
@@ -126,15 +136,27 @@ static void note_failure(struct slot *slot, const struct worker_exit *result, in
 		 (double)slot->pause_ms / 1000);
 }
 
+/* The worker did not fail by itself, so that its successor need not wait for longer each time. */
+static void note_kill(struct slot *slot)
+{
+	fail(slot, 0, slot->kill_reason);
+	backoff_reset(&slot->after_failure);
+	slot->pause_ms = 0;
+	log_warn(slot->subject, "the container was killed: %s", slot->kill_reason);
+}
+
 static void on_ended(void *context, const struct worker_exit *result)
 {
 	struct slot *slot = context;
 	int64_t ran_ms = clock_monotonic_ms() - slot->started_ms;
 	if (slot->state == SLOT_REMOVING)
 		return; /* removed by force meanwhile */
-	assert(slot->state == SLOT_RUNNING || slot->state == SLOT_STOPPING);
+	assert(slot->state == SLOT_RUNNING || slot->state == SLOT_DRAINING || slot->state == SLOT_STOPPING);
+	tell_end(slot, result);
 	if (slot->retiring)
 		log_debug(slot->subject, "the container has ended, status %d", result->status);
+	else if (slot->kill_reason)
+		note_kill(slot);
 	else if (result->status == 0)
 		note_success(slot, ran_ms);
 	else
@@ -155,6 +177,8 @@ static void on_removed(void *context, const struct err *err)
 
 static void create(struct slot *slot)
 {
+	slot->signalled = false;
+	slot->kill_reason = NULL;
 	const struct worker_events events = {
 		.context = slot, .on_started = on_started, .on_exit = on_ended, .on_removed = on_removed};
 	struct err err = {0};
@@ -162,9 +186,12 @@ static void create(struct slot *slot)
 	if (slot->worker)
 		return;
 	fail(slot, err.code, err.text);
-	if (err.code == ERR_UNREACHABLE)
-		slot->pause_ms = WAIT_MS; /* its owner says what is missing, and ends the wait when it is there */
-	else
+	if (err.code == ERR_UNREACHABLE) {
+		/* Its owner says what is missing, and ends the wait when it is there. */
+		slot->pause_ms = WAIT_MS;
+		slot->error[0] = '\0';
+		backoff_reset(&slot->after_failure);
+	} else
 		log_error(slot->subject, "the container could not be created: %s; next try in %.1f s", err.text,
 			  (double)slot->pause_ms / 1000);
 	enter(slot, SLOT_BACKOFF);
@@ -173,6 +200,7 @@ static void create(struct slot *slot)
 static void kill_now(struct slot *slot)
 {
 	slot->killed = true;
+	slot->signalled = true;
 	slot->runtime->signal(slot->worker, WORKER_KILL);
 	set_timer(slot, KILL_TIMEOUT_MS);
 }
@@ -195,9 +223,13 @@ static void enter(struct slot *slot, enum slot_state state)
 		slot->error_code = 0;
 		log_info(slot->subject, "container started");
 		break;
+	case SLOT_DRAINING:
+		break;
 	case SLOT_STOPPING:
 		slot->killed = false;
+		slot->signalled = true;
 		slot->runtime->signal(slot->worker, WORKER_TERMINATE);
+		set_timer(slot, slot->kill_after_ms);
 		break;
 	case SLOT_REMOVING:
 		slot->runtime->remove(slot->worker);
@@ -215,10 +247,13 @@ static void on_timer(uv_timer_t *timer)
 	struct slot *slot = timer->data;
 	if (slot->state == SLOT_BACKOFF) {
 		enter(slot, SLOT_CREATING);
+	} else if (slot->state == SLOT_DRAINING) {
+		enter(slot, SLOT_STOPPING);
 	} else if (slot->state == SLOT_STOPPING && !slot->killed) {
 		log_warn(slot->subject, "the container did not end in time after SIGTERM: SIGKILL");
 		kill_now(slot);
 	} else if (slot->state == SLOT_STOPPING) {
+		tell_end(slot, NULL);
 		enter(slot, SLOT_REMOVING);
 	}
 }
@@ -246,16 +281,23 @@ void slot_run(struct slot *slot)
 	enter(slot, SLOT_CREATING);
 }
 
-void slot_retire(struct slot *slot, int64_t stop_timeout_ms)
+void slot_retire(struct slot *slot, int64_t drain_ms, int64_t kill_after_ms)
 {
 	if (slot->state == SLOT_EMPTY || slot->retiring)
 		return;
 	slot->retiring = true;
+	slot->kill_after_ms = kill_after_ms;
 	switch (slot->state) {
-	case SLOT_CREATING:
 	case SLOT_RUNNING:
+		if (slot->owner->drain(slot->owner->context, slot)) {
+			enter(slot, SLOT_DRAINING);
+			set_timer(slot, drain_ms);
+			break;
+		}
 		enter(slot, SLOT_STOPPING);
-		set_timer(slot, stop_timeout_ms);
+		break;
+	case SLOT_CREATING:
+		enter(slot, SLOT_STOPPING);
 		break;
 	case SLOT_BACKOFF:
 		enter(slot, SLOT_EMPTY);
@@ -265,10 +307,29 @@ void slot_retire(struct slot *slot, int64_t stop_timeout_ms)
 	}
 }
 
+void slot_drained(struct slot *slot)
+{
+	if (slot->state == SLOT_DRAINING)
+		enter(slot, SLOT_STOPPING);
+}
+
+void slot_kill(struct slot *slot, const char *reason)
+{
+	bool alive = slot->state == SLOT_CREATING || slot->state == SLOT_RUNNING || slot->state == SLOT_DRAINING ||
+		     (slot->state == SLOT_STOPPING && !slot->killed);
+	if (!alive)
+		return;
+	slot->kill_reason = reason;
+	slot->state = SLOT_STOPPING;
+	kill_now(slot);
+	slot->owner->on_change(slot->owner->context, slot);
+}
+
 bool slot_hurry(struct slot *slot)
 {
-	if (slot->state != SLOT_STOPPING || slot->killed)
+	if ((slot->state != SLOT_STOPPING && slot->state != SLOT_DRAINING) || slot->killed)
 		return false;
+	slot->state = SLOT_STOPPING;
 	kill_now(slot);
 	return true;
 }

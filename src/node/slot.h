@@ -12,6 +12,7 @@ enum slot_state {
 	SLOT_EMPTY,    /* waits for a job */
 	SLOT_CREATING, /* waits for on_started */
 	SLOT_RUNNING,  /* waits for on_exit */
+	SLOT_DRAINING, /* to be asked to end as soon as it has nothing in its hands; waits for slot_drained, or for a while */
 	SLOT_STOPPING, /* asked to end; waits for on_exit, or for the next harder step */
 	SLOT_REMOVING, /* waits for on_removed */
 	SLOT_BACKOFF,  /* waits for its timer, to start again */
@@ -25,6 +26,12 @@ struct slot_owner {
 	/* Describes the slot's next container and hands it to `start`; returns what start returned. */
 	struct worker *(*start_worker)(void *context, struct slot *slot, const struct worker_events *events,
 				       struct err *err);
+	/* The worker shall get no more work; true: slot_drained tells when it has nothing in its hands. False: it has nothing,
+	 * or nobody can tell. */
+	bool (*drain)(void *context, struct slot *slot);
+	/* A worker that was handed out is over, once for each: how it exited, or NULL where nobody knows or it never ran. stopped:
+	 * by a signal of ours, or by somebody else, so that its exit says nothing about its work. */
+	void (*on_end)(void *context, struct slot *slot, const struct worker_exit *result, bool stopped);
 	/* The state or the error has changed. When it is EMPTY, slot_run may follow from inside. */
 	void (*on_change)(void *context, struct slot *slot);
 };
@@ -39,6 +46,9 @@ struct slot {
 	struct worker *worker;     /* from CREATING to REMOVING */
 	bool retiring;             /* after removal: EMPTY, not BACKOFF */
 	bool killed;               /* STOPPING: SIGKILL was sent */
+	bool signalled;            /* since CREATING: a signal of ours */
+	int64_t kill_after_ms;     /* from SIGTERM to SIGKILL; defined while retiring */
+	const char *kill_reason;   /* why it is killed though it is not retiring; else NULL */
 	int64_t started_ms;        /* monotonic; defined from RUNNING on */
 	int64_t pause_ms;          /* defined in REMOVING: how long BACKOFF will last */
 	struct backoff after_success; /* pauses after quick ends with status 0 */
@@ -55,8 +65,15 @@ void slot_init(struct slot *slot, unsigned index, uv_loop_t *loop, const struct 
 /* Only when EMPTY: runs containers until it is retired. */
 void slot_run(struct slot *slot);
 
-/* Asks what runs to end: SIGTERM now, SIGKILL after the timeout; then EMPTY. A backoff ends at once. */
-void slot_retire(struct slot *slot, int64_t stop_timeout_ms);
+/* Asks what runs to end: SIGTERM as soon as it has nothing in its hands, drain_ms from now at the latest; SIGKILL kill_after_ms
+ * after that; then EMPTY. A backoff ends at once. */
+void slot_retire(struct slot *slot, int64_t drain_ms, int64_t kill_after_ms);
+
+/* What the owner's drain promised. */
+void slot_drained(struct slot *slot);
+
+/* SIGKILL now to what runs; it is no success, and another one starts. reason: a text that lives for ever. */
+void slot_kill(struct slot *slot, const char *reason);
 
 /* SIGKILL now, if it is being ended; false where there is nothing to hurry. */
 bool slot_hurry(struct slot *slot);
