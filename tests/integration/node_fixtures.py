@@ -94,11 +94,11 @@ def node(make_node, hub):
     return started
 
 
-def add_task(hub, redis_server, name, command=None, image=IMAGE, **fields):
-    """A task on the test's Redis, its queues named after it."""
+def add_task(hub, redis_server, name, command=None, image=IMAGE, delivery="direct", **fields):
+    """A task on the test's Redis, its queues named after it; its workers talk to Redis themselves, as in the seed."""
     if command:
         fields["command"] = ["/worker", *map(str, command)]
-    return hub.add(name, image=image, input_redis=redis_server.url("host.docker.internal"),
+    return hub.add(name, image=image, delivery=delivery, input_redis=redis_server.url("host.docker.internal"),
                    input_queue=f"{name}:in", output_queue=f"{name}:out", **fields)
 
 
