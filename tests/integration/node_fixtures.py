@@ -71,7 +71,7 @@ def make_node(gridnode, directory, engine):
         path = directory / f"node-{len(nodes)}"
         path.mkdir()
         settings = {"server_url": hub.url if hub else "http://127.0.0.1:1", "token": TOKEN,
-                    "docker_host": engine.url, "parallelism": 2, "stop_timeout": 5, "heartbeat_interval": 1,
+                    "docker_host": engine.url, "state_dir": str(path / "state"), "parallelism": 2, "stop_timeout": 5, "heartbeat_interval": 1,
                     "log_level": "debug", **config}
         nodes.append(Node(gridnode, path, **settings))
         return nodes[-1]
