@@ -144,8 +144,8 @@ static void remove_left(struct container *containers, unsigned count)
 static int describe(struct container *container, const struct task_config *task, const char *node_id, unsigned instance,
 		    const struct cpus *cpus, struct err *err)
 {
-	struct worker_description *description =
-		worker_description_new(task, node_id, instance, NULL, cpus, MEMORY_MB, err);
+	const struct worker_home home = {.node_id = node_id, .instance = instance, .cpus = cpus, .memory_mb = MEMORY_MB};
+	struct worker_description *description = worker_description_new(task, &home, err);
 	if (!description)
 		return ERR_INVALID;
 	const struct worker_spec *spec = worker_description_spec(description);

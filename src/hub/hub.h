@@ -27,6 +27,7 @@ struct hub {
 	int64_t ticked_ms;     /* monotonic; when it last did */
 	uv_timer_t wait_timer; /* held calls: at the next deadline */
 	uv_signal_t on_sigterm, on_sigint, on_sighup;
+	int64_t direct_told;       /* position of the task that a call without a node's name last got as direct delivery */
 	int64_t refused_logged_ms; /* when a wrong token was last logged */
 	unsigned refused_since;    /* how many were not logged since */
 };

@@ -20,20 +20,27 @@ static int check_token(const char *token, struct err *err)
 	return config_check_token(token, err);
 }
 
-static int check_all(const void *config, struct err *err)
-{
-	return certificate_check(config, err);
-}
-
 #define FIELD(name) offsetof(struct hub_config, name)
 
 static const struct config_key KEYS[] = {
 	{.name = "bind", .type = CONFIG_STRING, .offset = FIELD(bind), .fallback = "\"0.0.0.0:8080\"",
 	 .check = listen_check_address,
 	 .help = "Address and port to listen on. Port 0 takes a free one; the log tells which."},
-	{.name = "token", .type = CONFIG_STRING, .offset = FIELD(token), .required = true,
-	 .environment = "IDM_GRIDCORE_TOKEN", .check = check_token,
-	 .help = "What users and nodes must send as \"Authorization: Bearer <token>\"."},
+	{.name = "admin_token", .type = CONFIG_STRING, .offset = FIELD(admin_token),
+	 .environment = "IDM_GRIDCORE_ADMIN_TOKEN", .check = check_token,
+	 .help = "For whoever runs tasks: good for all of /api, and to register nodes. It is sent, as all of these are, as\n"
+		 "\"Authorization: Bearer <token>\"."},
+	{.name = "viewer_token", .type = CONFIG_STRING, .offset = FIELD(viewer_token),
+	 .environment = "IDM_GRIDCORE_VIEWER_TOKEN", .check = check_token,
+	 .help = "For whoever only looks: reads tasks and nodes, changes nothing. Empty: no such token."},
+	{.name = "join_token", .type = CONFIG_STRING, .offset = FIELD(join_token),
+	 .environment = "IDM_GRIDCORE_JOIN_TOKEN", .check = check_token,
+	 .help = "For machines: the token in each gridnode.toml. It only registers a node, which then gets a secret of its\n"
+		 "own. Empty: no such token."},
+	{.name = "token", .type = CONFIG_STRING, .offset = FIELD(token), .environment = "IDM_GRIDCORE_TOKEN",
+	 .check = check_token,
+	 .help = "One token in the place of all three, for agents that know no other way. Whoever has a node has it, and may\n"
+		 "then do everything. Empty: no such token."},
 	{.name = "tls_cert", .type = CONFIG_STRING, .offset = FIELD(tls_cert),
 	 .help = "For HTTPS: a PEM file with the certificate, and after it those between it and its authority.\n"
 		 "SIGHUP reads it and tls_key anew; connections stay. Empty: plain HTTP."},
@@ -67,6 +74,35 @@ static const struct config_key KEYS[] = {
 	{.name = "log_level", .type = CONFIG_STRING, .offset = FIELD(log_level), .fallback = "\"info\"",
 	 .check = config_check_log_level, .help = "error, warn, info or debug."},
 };
+
+static int check_tokens(const struct hub_config *config, struct err *err)
+{
+	const struct {
+		const char *name, *value;
+	} tokens[] = {{"token", config->token},
+		      {"admin_token", config->admin_token},
+		      {"viewer_token", config->viewer_token},
+		      {"join_token", config->join_token}};
+	enum { COUNT = sizeof(tokens) / sizeof(tokens[0]) };
+	if (!*config->token && !*config->admin_token)
+		return err_set(err, ERR_INVALID,
+			       "neither admin_token nor token is set; set one here, or in $IDM_GRIDCORE_ADMIN_TOKEN or "
+			       "$IDM_GRIDCORE_TOKEN");
+	for (size_t i = 0; i < COUNT; i++) {
+		for (size_t j = i + 1; j < COUNT; j++) {
+			if (*tokens[i].value && strcmp(tokens[i].value, tokens[j].value) == 0)
+				return err_set(err, ERR_INVALID, "%s and %s are the same, but mean different rights; draw another",
+					       tokens[i].name, tokens[j].name);
+		}
+	}
+	return 0;
+}
+
+static int check_all(const void *config, struct err *err)
+{
+	int rc = check_tokens(config, err);
+	return rc ? rc : certificate_check(config, err);
+}
 
 const struct config_table HUB_CONFIG_TABLE = {
 	.file_name = "computehub.toml",

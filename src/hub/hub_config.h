@@ -5,7 +5,10 @@
 
 struct hub_config {
 	char *bind;
-	char *token;
+	char *token;        /* the seed's: good for everything; "" none */
+	char *admin_token;  /* everything a person may do; "" none */
+	char *viewer_token; /* reads; "" none */
+	char *join_token;   /* registers nodes; "" none */
 	char *tls_cert; /* "": plain HTTP; then tls_key is "" too */
 	char *tls_key;
 	char *state_dir; /* "": see hub_config_state_directory */

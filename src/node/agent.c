@@ -1,9 +1,10 @@
 /* Owns the parts of a node and carries what one learns to the other. Called by main.c; never starts a container or writes to
  * the hub itself.
  *
- *   SERVING --hub's stop, SIGTERM, SIGINT--> DRAINING --slots empty--> LEAVING --hub told--> DONE: the loop runs dry
- *                                               |                         |
- *                                               +--a second signal: SIGKILL to what is left; a third: DONE
+ *   SERVING --hub's stop, SIGTERM, SIGINT--> DRAINING --slots empty--> RETURNING --items told, or too late--> LEAVING
+ *                                               |                                                              |
+ *                                               +--a second signal: SIGKILL to what is left; a third: DONE     |
+ *                                                                     DONE: the loop runs dry <--hub told------+
  *
  * Containers carry the node's id as a label, so the runtime is opened once there is one: at start if the configuration has
  * it, so that what an earlier run left behind goes even while the hub is away; else after the first registration. A hub
@@ -11,12 +12,14 @@
 #include "node/agent.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/state_directory.h"
 #include "base/text.h"
 #include "node/id_lock.h"
 #include "node/runtime/docker.h"
 #include "node/runtime/process_runtime.h"
+#include "node/secret_file.h"
 #include "node/worker_description.h"
 #include "proto/platform.h"
 
@@ -25,7 +28,10 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { RETURN_TIMEOUT_MS = 5000 }; /* for a hub that does not answer when this node ends */
+
 static void step(struct agent *agent);
+static void on_left(void *context);
 
 static void on_step_timer(uv_timer_t *timer)
 {
@@ -140,10 +146,24 @@ static int claim_id(struct agent *agent, struct err *err)
 	return agent->id_lock < 0 ? agent->id_lock : 0;
 }
 
-static void on_registered(void *context, const char *node_id)
+static void save_secret(const struct agent *agent, const char *node_id, const char *secret)
+{
+	struct err err = {0};
+	if (secret_file_write(agent->state_directory, node_id, secret, &err))
+		log_warn(NULL, "the node's secret could not be saved: %s; the next start registers as a new node", err.text);
+	if (strcmp(agent->node_id, node_id) != 0)
+		secret_file_remove(agent->state_directory, agent->node_id);
+}
+
+static void on_registered(void *context, const struct hub_registration *registration)
 {
 	struct agent *agent = context;
+	const char *node_id = registration->node_id;
+	agent->epoch = registration->epoch;
+	leases_identify(agent->leases, node_id, registration->epoch);
 	log_info(NULL, "registered at %s as node %s", agent->config->server_url, node_id);
+	if (registration->new_secret && node_id_is_valid(node_id))
+		save_secret(agent, node_id, registration->new_secret);
 	if (strcmp(agent->node_id, node_id) == 0)
 		return;
 	if (!node_id_is_valid(node_id)) {
@@ -158,9 +178,10 @@ static void on_registered(void *context, const char *node_id)
 	step_soon(agent);
 }
 
-static void on_task(void *context, json_t *object)
+static void on_task(void *context, json_t *object, int64_t version)
 {
 	struct agent *agent = context;
+	leases_set_version(agent->leases, version);
 	struct task_config task = {0};
 	struct err err = {0};
 	if (!json_is_null(object) && task_config_parse(object, &task, &err)) {
@@ -198,10 +219,53 @@ static void fill_heartbeat(void *context, struct heartbeat_message *message)
 	message->task = agent->state == AGENT_SERVING ? agent->task.task_name : NULL;
 	message->error = engine_down ? agent->runtime_error : status.error;
 	message->pull = status.pull;
+	message->epoch = agent->epoch;
+	json_decref(agent->holding);
+	message->holding = agent->holding = leases_holding(agent->leases);
 	if (engine_down || status.failing)
 		message->status = RUNTIME_STATUS_ERROR;
 	else
 		message->status = status.active ? RUNTIME_STATUS_RUNNING : RUNTIME_STATUS_IDLE;
+}
+
+/* ---- leases ---- */
+
+static void on_superseded(void *context, bool accepted)
+{
+	struct agent *agent = context;
+	if (!accepted) {
+		log_warn(NULL, "a later run of this node has begun at the hub; registering again");
+		hub_client_register_again(agent->hub);
+		return;
+	}
+	log_error(NULL, "another agent works under this node's id %s, with the same secret: this one ends. Give each machine a "
+			"configuration and a state directory of its own", agent->node_id);
+	agent->displaced = true;
+	drain(agent, "displaced");
+}
+
+/* The heartbeat gets the same answer, and registers. */
+static void on_unknown(void *context)
+{
+	const struct agent *agent = context;
+	hub_client_report_soon(agent->hub);
+}
+
+/* The held task call tells the rest. */
+static void on_news(void *context, int64_t version, bool stop_requested)
+{
+	(void)version;
+	if (stop_requested)
+		on_stop(context);
+}
+
+static void on_items_told(void *context)
+{
+	struct agent *agent = context;
+	if (agent->state != AGENT_RETURNING)
+		return;
+	agent->state = AGENT_LEAVING;
+	hub_client_leave(agent->hub, on_left);
 }
 
 /* ---- the slots ---- */
@@ -241,6 +305,15 @@ static void step_serving(struct agent *agent)
 	slots_set_task(agent->slots, agent->task.object ? &agent->task : NULL);
 }
 
+/* Comes back by the timer. */
+static bool is_returning_over(struct agent *agent)
+{
+	int64_t left_ms = agent->returning_ms + RETURN_TIMEOUT_MS - clock_monotonic_ms();
+	if (left_ms > 0)
+		(void)uv_timer_start(&agent->step_timer, on_step_timer, (uint64_t)left_ms, 0);
+	return left_ms <= 0;
+}
+
 static void step(struct agent *agent)
 {
 	switch (agent->state) {
@@ -249,9 +322,17 @@ static void step(struct agent *agent)
 		break;
 	case AGENT_DRAINING:
 		if (slots_are_empty(agent->slots)) {
-			agent->state = AGENT_LEAVING;
-			hub_client_leave(agent->hub, on_left);
+			agent->state = AGENT_RETURNING;
+			agent->returning_ms = clock_monotonic_ms();
+			leases_leave(agent->leases);
+			step(agent);
 		}
+		break;
+	case AGENT_RETURNING:
+		if (!is_returning_over(agent))
+			break;
+		log_warn(NULL, "the hub could not be told what became of all items; they go to others when this node's time is over");
+		on_items_told(agent);
 		break;
 	case AGENT_LEAVING:
 		break;
@@ -284,6 +365,7 @@ static int find_identity(struct agent *agent, struct err *err)
 	text_copy(agent->hostname, sizeof(agent->hostname), agent->config->hostname);
 	if (!agent->hostname[0] && gethostname(agent->hostname, sizeof(agent->hostname) - 1))
 		(void)snprintf(agent->hostname, sizeof(agent->hostname), "unknown");
+	agent->state_directory = state_directory(agent->config->state_dir);
 	int rc = agent->node_id[0] ? claim_id(agent, err) : 0;
 	return rc ? rc : cpus_of_this_process(&agent->cpus, err);
 }
@@ -301,6 +383,8 @@ static int make_slots(struct agent *agent, const struct platform *platform, stru
 		.memory_mb = config->container_memory_mb,
 		.memory_max_mb = config->container_memory_max_mb,
 		.allow_images = &config->allow_images,
+		.allow_network = config->allow_network,
+		.leases = agent->leases,
 		.context = agent,
 		.on_change = on_slots_change,
 		.on_empty = on_slots_empty,
@@ -311,9 +395,33 @@ static int make_slots(struct agent *agent, const struct platform *platform, stru
 	return agent->slots ? 0 : err_set(err, ERR_NOMEM, "out of memory");
 }
 
+static int make_leases(struct agent *agent, struct err *err)
+{
+	const struct leases_options options = {.hub = &HUB_CLIENT_OPS,
+					       .hub_context = agent->hub,
+					       .context = agent,
+					       .on_superseded = on_superseded,
+					       .on_unknown = on_unknown,
+					       .on_news = on_news,
+					       .on_left = on_items_told};
+	agent->leases = leases_new(agent->loop, &options);
+	return agent->leases ? 0 : err_set(err, ERR_NOMEM, "out of memory");
+}
+
+static void read_secret(const struct agent *agent, char secret[LIMIT_NODE_SECRET + 1])
+{
+	struct err err = {0};
+	secret[0] = '\0';
+	if (agent->node_id[0] &&
+	    secret_file_read(agent->state_directory, agent->node_id, secret, LIMIT_NODE_SECRET + 1, &err))
+		log_warn(NULL, "the node's secret could not be read: %s; registering without it, perhaps as a new node", err.text);
+}
+
 static int make_hub_client(struct agent *agent, const struct platform *platform, struct err *err)
 {
 	const struct node_config *config = agent->config;
+	char secret[LIMIT_NODE_SECRET + 1];
+	read_secret(agent, secret);
 	const struct hub_client_options options = {
 		.server_url = config->server_url,
 		.token = config->token,
@@ -326,8 +434,10 @@ static int make_hub_client(struct agent *agent, const struct platform *platform,
 				 .run = agent->run,
 				 .agent_version = PROJECT_VERSION,
 				 .runtime = agent->ops->name,
-				 .slots = (json_int_t)slot_count(agent)},
+				 .slots = (json_int_t)slot_count(agent),
+				 .leases = true},
 		.node_id = agent->node_id,
+		.node_secret = secret,
 		.context = agent,
 		.on_registered = on_registered,
 		.on_task = on_task,
@@ -339,6 +449,7 @@ static int make_hub_client(struct agent *agent, const struct platform *platform,
 	if (agent->http)
 		http_client_set_trust(agent->http, &agent->trust);
 	agent->hub = agent->http ? hub_client_new(agent->loop, agent->http, &options) : NULL;
+	explicit_bzero(secret, sizeof(secret));
 	return agent->hub ? 0 : err_set(err, ERR_NOMEM, "out of memory");
 }
 
@@ -367,9 +478,11 @@ int agent_start(struct agent *agent, uv_loop_t *loop, const struct node_config *
 		return err_set(err, ERR_INVALID, "no images are made for this machine's architecture");
 	int rc = find_identity(agent, err);
 	if (!rc)
-		rc = make_slots(agent, platform, err);
-	if (!rc)
 		rc = make_hub_client(agent, platform, err);
+	if (!rc)
+		rc = make_leases(agent, err);
+	if (!rc)
+		rc = make_slots(agent, platform, err);
 	if (rc)
 		return rc;
 	(void)uv_signal_start(&agent->on_sigterm, on_signal, SIGTERM);
@@ -383,12 +496,15 @@ void agent_close(struct agent *agent)
 	agent->state = AGENT_DONE;
 	if (uv_is_closing((uv_handle_t *)&agent->step_timer))
 		return;
-	hub_client_close(agent->hub);
 	if (agent->runtime)
 		agent->ops->close(agent->runtime);
 	slots_close(agent->slots);
+	leases_close(agent->leases);
+	hub_client_close(agent->hub);
 	http_client_close(agent->http);
 	task_config_done(&agent->task);
+	json_decref(steal(agent->holding));
+	free(steal(agent->state_directory));
 	if (agent->id_lock >= 0)
 		(void)close(agent->id_lock);
 	uv_close((uv_handle_t *)&agent->step_timer, NULL);

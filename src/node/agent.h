@@ -6,6 +6,7 @@
 #include "net/http_trust.h"
 #include "node/cpus.h"
 #include "node/hub_client.h"
+#include "node/leases.h"
 #include "node/node_config.h"
 #include "node/runtime/runtime.h"
 #include "node/slots.h"
@@ -13,7 +14,7 @@
 
 #include <uv.h>
 
-enum agent_state { AGENT_SERVING, AGENT_DRAINING, AGENT_LEAVING, AGENT_DONE };
+enum agent_state { AGENT_SERVING, AGENT_DRAINING, AGENT_RETURNING, AGENT_LEAVING, AGENT_DONE };
 
 struct agent {
 	uv_loop_t *loop;
@@ -21,6 +22,8 @@ struct agent {
 	const char *config_path; /* where a new id is saved */
 	enum agent_state state;
 	char node_id[LIMIT_NODE_ID + 1]; /* "" before the first registration */
+	char *state_directory;           /* where its secret is kept; NULL: nowhere */
+	int64_t epoch;                   /* of this run, as the hub counts; 0: not known, or a seed hub */
 	int id_lock;                     /* keeps node_id ours on this machine; -1 without one */
 	char run[UUID_SIZE];             /* drawn at this start */
 	char hostname[LIMIT_HOSTNAME + 1];
@@ -35,6 +38,10 @@ struct agent {
 	bool runtime_ready;
 	char runtime_error[ERR_TEXT_MAX]; /* while it is not ready; "" before it was tried */
 	struct slots *slots;
+	struct leases *leases;
+	int64_t returning_ms;            /* monotonic; since when RETURNING */
+	json_t *holding;                 /* the last heartbeat's */
+	bool displaced;                  /* another agent has our id: the exit status tells it */
 	struct task_config task;         /* what the hub wants; object NULL: nothing */
 
 	uv_timer_t step_timer;           /* carries what must not happen inside a callback to the next turn */

@@ -1,9 +1,12 @@
 /* Owns the calls to the hub and their repetition. Called by the agent; never decides what to run.
  *
  *   REGISTERING --answer--> SERVING: heartbeats and the task call, each a loop of its own
- *     ^    |                   |  |
- *     |    +--error: backoff   |  +--leave--> LEAVING --told, or not in time--> on_left
- *     +-----404 to either------+
+ *     ^    |                      |  |
+ *     |    +--error: backoff      |  +--leave--> LEAVING --told, or not in time--> on_left
+ *     +--404, or 401 to our secret+
+ *
+ * A hub gives each node a secret of its own at registration; from then on every call carries it, registrations too. A hub that
+ * refuses it has revoked or lost it: it is forgotten, and the token registers us anew, as another node if the hub wants.
  *
  *   heartbeat: timer --> call --> timer (the interval; soon, when something changed; backoff after an error)
  *   task:      call (held by the hub) --> on_task --> call …; backoff after an error
@@ -17,10 +20,12 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/config_checks.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "proto/limits.h"
 
 #include <assert.h>
 #include <string.h>
@@ -37,7 +42,7 @@ enum {
 	REPORT_AGAIN_MS = 1000, /* the least pause between two heartbeats */
 	LEAVE_TIMEOUT_MS = 2 * 1000,
 	BODY_MAX = 1024 * 1024,
-	NODE_ID_SIZE = 65,
+	NODE_ID_SIZE = LIMIT_NODE_ID + 1,
 };
 
 enum hub_client_state { HUB_REGISTERING, HUB_SERVING, HUB_LEAVING };
@@ -56,7 +61,9 @@ struct hub_client {
 	struct hub_client_options options;
 	enum hub_client_state state;
 	char node_id[NODE_ID_SIZE]; /* "" before the first registration */
-	char *authorization;        /* the header */
+	char *authorization;        /* the header with the token */
+	char *own_authorization;    /* with our own secret; NULL while we have none */
+	char secret[LIMIT_NODE_SECRET + 1];
 	struct repeated registration;
 	struct repeated heartbeat;
 	struct repeated task;
@@ -114,15 +121,42 @@ static void describe_refusal(const struct hub_client *client, const struct http_
 	json_t *error = json_object_get(body, "error");
 	if (json_is_string(json_object_get(error, "message")))
 		message = json_string_value(json_object_get(error, "message"));
-	if (result->status == 401 || result->status == 403)
-		(void)err_set(err, ERR_DENIED, "the hub at %s refuses our token: %s must be the hub's",
+	if (result->status == 401)
+		(void)err_set(err, ERR_DENIED, "the hub at %s refuses our token: %s must have the hub's join_token (or its token)",
 			      client->options.server_url, client->options.token_hint);
+	else if (result->status == 403)
+		(void)err_set(err, ERR_DENIED, "the hub at %s refuses our token: %s: %.200s", client->options.server_url,
+			      client->options.token_hint, message);
 	else
 		(void)err_set(err, ERR_PROTOCOL, "the hub at %s answered %d %.200s", client->options.server_url,
 			      result->status, message);
 }
 
-/* The answer as JSON, or NULL with what went wrong. A 404 is ERR_NOT_FOUND. */
+static char *make_authorization(const char *token)
+{
+	struct buf header;
+	buf_init(&header, 8192);
+	if (buf_printf(&header, "Authorization: Bearer %s", token)) {
+		buf_done(&header);
+		return NULL;
+	}
+	return buf_steal(&header);
+}
+
+/* A secret that the hub does not take is worth nothing: without it, the next registration carries the token. */
+static bool forget_refused_secret(struct hub_client *client, const struct http_result *result)
+{
+	if (result->error || result->status != 401 || !client->own_authorization)
+		return false;
+	log_warn(NULL, "the hub at %s does not take this node's secret (revoked, or lost with the hub's state); registering anew "
+		       "with the token", client->options.server_url);
+	free(client->own_authorization);
+	client->own_authorization = NULL;
+	client->secret[0] = '\0';
+	return true;
+}
+
+/* The answer as JSON, or NULL with what went wrong. */
 static json_t *read_answer(const struct hub_client *client, const struct http_result *result, struct err *err)
 {
 	if (result->error) {
@@ -135,8 +169,6 @@ static json_t *read_answer(const struct hub_client *client, const struct http_re
 	}
 	if (result->status != 200) {
 		describe_refusal(client, result, err);
-		if (result->status == 404)
-			err->code = ERR_NOT_FOUND;
 		return NULL;
 	}
 	json_t *body = json_loadb(result->body, result->body_len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
@@ -151,10 +183,19 @@ static void repeat_after_error(struct hub_client *client, struct repeated *repea
 	repeat_in(repeated, backoff_next_ms(&repeated->backoff, random_u32()));
 }
 
-static struct http_call *call(struct hub_client *client, const char *method, const char *path, json_t *body,
-			      int64_t timeout_ms, void (*on_done)(void *, const struct http_result *))
+struct message {
+	const char *method, *path, *content_type;
+	const char *body;
+	size_t body_len;
+	int64_t timeout_ms;
+	size_t max_body;
+	void *context;
+	void (*on_done)(void *context, const struct http_result *result);
+};
+
+static struct http_call *send_message(struct hub_client *client, const struct message *message)
 {
-	AUTO_FREE char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	char content_type[128];
 	struct buf url;
 	buf_init(&url, 4096);
 	size_t base_len = strlen(client->options.server_url);
@@ -162,18 +203,21 @@ static struct http_call *call(struct hub_client *client, const char *method, con
 		base_len--;
 	struct http_call *started = NULL;
 	struct err err = {0};
-	if (buf_printf(&url, "%.*s%s", (int)base_len, client->options.server_url, path) == 0) {
-		const char *const headers[] = {client->authorization, "Content-Type: application/json", NULL};
+	(void)snprintf(content_type, sizeof(content_type), "Content-Type: %s", message->content_type);
+	if (buf_printf(&url, "%.*s%s", (int)base_len, client->options.server_url, message->path) == 0) {
+		const char *authorization = client->own_authorization ? client->own_authorization : client->authorization;
+		/* Without "Expect": libcurl would wait a second for a 100 before a larger body. */
+		const char *const headers[] = {authorization, content_type, "Expect:", NULL};
 		const struct http_call_options options = {
-			.method = method,
+			.method = message->method,
 			.url = buf_text(&url),
 			.headers = headers,
-			.body = text,
-			.body_len = text ? strlen(text) : 0,
-			.timeout_ms = timeout_ms,
-			.max_body = BODY_MAX,
-			.context = client,
-			.on_done = on_done,
+			.body = message->body,
+			.body_len = message->body_len,
+			.timeout_ms = message->timeout_ms,
+			.max_body = message->max_body,
+			.context = message->context,
+			.on_done = message->on_done,
 		};
 		started = http_client_start(client->http, &options, &err);
 	}
@@ -182,6 +226,46 @@ static struct http_call *call(struct hub_client *client, const char *method, con
 		log_error(NULL, "cannot call the hub: %s", err.text);
 	return started;
 }
+
+static struct http_call *call(struct hub_client *client, const char *method, const char *path, json_t *body,
+			      int64_t timeout_ms, void (*on_done)(void *, const struct http_result *))
+{
+	AUTO_FREE char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	const struct message message = {.method = method,
+					.path = path,
+					.content_type = "application/json",
+					.body = text,
+					.body_len = text ? strlen(text) : 0,
+					.timeout_ms = timeout_ms,
+					.max_body = BODY_MAX,
+					.context = client,
+					.on_done = on_done};
+	return send_message(client, &message);
+}
+
+/* ---- the item pools' calls ---- */
+
+static void *start_post(void *context, const struct hub_post *post)
+{
+	const struct message message = {.method = "POST",
+					.path = post->path,
+					.content_type = post->content_type,
+					.body = post->body,
+					.body_len = post->body_len,
+					.timeout_ms = post->timeout_ms,
+					.max_body = post->max_answer,
+					.context = post->context,
+					.on_done = post->on_done};
+	return send_message(context, &message);
+}
+
+static void cancel_post(void *context, void *post)
+{
+	(void)context;
+	http_call_cancel(post);
+}
+
+const struct hub_ops HUB_CLIENT_OPS = {.start = start_post, .cancel = cancel_post};
 
 static void start_or_back_off(struct repeated *repeated, struct http_call *started)
 {
@@ -203,12 +287,29 @@ static void tell_stop(struct hub_client *client)
 
 static void register_again(struct hub_client *client)
 {
-	log_warn(NULL, "the hub does not know this node any more; registering again");
 	client->state = HUB_REGISTERING;
 	client->version = -1;
 	stop_repeating(&client->heartbeat);
 	stop_repeating(&client->task);
 	repeat_in(&client->registration, backoff_next_ms(&client->registration.backoff, random_u32()));
+}
+
+void hub_client_register_again(struct hub_client *client)
+{
+	if (client->state == HUB_SERVING)
+		register_again(client);
+}
+
+/* 404, or 401 to our own secret: then a registration is under way. */
+static bool is_unknown_to_hub(struct hub_client *client, const struct http_result *result)
+{
+	bool unknown = !result->error && result->status == 404;
+	if (!unknown && !forget_refused_secret(client, result))
+		return false;
+	if (unknown)
+		log_warn(NULL, "the hub does not know this node any more; registering again");
+	register_again(client);
+	return true;
 }
 
 static void serve(struct hub_client *client)
@@ -219,32 +320,65 @@ static void serve(struct hub_client *client)
 	repeat_in(&client->task, 0);
 }
 
+/* From now on calls carry it. */
+static bool take_secret(struct hub_client *client, const char *secret)
+{
+	char *authorization = make_authorization(secret);
+	if (!authorization)
+		return false;
+	free(client->own_authorization);
+	client->own_authorization = authorization;
+	text_copy(client->secret, sizeof(client->secret), secret);
+	return true;
+}
+
+static int read_registration(const struct hub_client *client, json_t *answer, struct hub_registration *registration,
+			     struct err *err)
+{
+	json_int_t epoch = 0;
+	const struct json_field fields[] = {
+		{.name = "node_id", .type = JSON_FIELD_STRING, .into = &registration->node_id, .required = true, .max_len = NODE_ID_SIZE - 1},
+		{.name = "node_secret", .type = JSON_FIELD_STRING, .into = &registration->new_secret, .max_len = LIMIT_NODE_SECRET},
+		{.name = "epoch", .type = JSON_FIELD_INTEGER, .into = &epoch, .min = 1, .max = INT64_MAX},
+	};
+	bool ok = json_is_object(answer) &&
+		  json_read_fields(answer, fields, sizeof(fields) / sizeof(fields[0]), false, err) == 0 &&
+		  (!registration->new_secret || config_check_token(registration->new_secret, err) == 0);
+	registration->epoch = epoch;
+	return ok ? 0 : err_set(err, ERR_PROTOCOL, "what answers at %s is not a hub: no node_id, or none that can be one",
+				client->options.server_url);
+}
+
 static void on_registered(void *context, const struct http_result *result)
 {
 	struct hub_client *client = context;
 	struct err err = {0};
-	const char *node_id = NULL;
+	struct hub_registration registration = {0};
 	client->registration.call = NULL;
+	if (forget_refused_secret(client, result)) {
+		repeat_in(&client->registration, backoff_next_ms(&client->registration.backoff, random_u32()));
+		return;
+	}
 	AUTO_JSON json_t *answer = read_answer(client, result, &err);
-	const struct json_field fields[] = {{.name = "node_id", .type = JSON_FIELD_STRING, .into = &node_id,
-					     .required = true, .max_len = NODE_ID_SIZE - 1}};
-	if (answer && (!json_is_object(answer) || json_read_fields(answer, fields, 1, false, &err)))
-		(void)err_set(&err, ERR_PROTOCOL, "what answers at %s is not a hub: no node_id",
-			      client->options.server_url);
+	if (answer)
+		(void)read_registration(client, answer, &registration, &err);
+	if (!err.code && registration.new_secret && !take_secret(client, registration.new_secret))
+		(void)err_set(&err, ERR_NOMEM, "out of memory");
 	if (err.code) {
 		repeat_after_error(client, &client->registration, &err);
 		return;
 	}
 	note_answer(client);
-	text_copy(client->node_id, sizeof(client->node_id), node_id);
+	text_copy(client->node_id, sizeof(client->node_id), registration.node_id);
 	serve(client);
-	client->options.on_registered(client->options.context, client->node_id);
+	client->options.on_registered(client->options.context, &registration);
 }
 
 static void start_registration(struct hub_client *client)
 {
 	struct register_message message = client->options.registration;
 	message.node_id = client->node_id[0] ? client->node_id : NULL;
+	message.node_secret = client->secret[0] ? client->secret : NULL;
 	AUTO_JSON json_t *body = register_message_encode(&message);
 	start_or_back_off(&client->registration,
 			  body ? call(client, "POST", "/gridnode/register", body, CALL_TIMEOUT_MS, on_registered) : NULL);
@@ -267,11 +401,11 @@ static void on_heartbeat_done(void *context, const struct http_result *result)
 	struct hub_client *client = context;
 	struct err err = {0};
 	client->heartbeat.call = NULL;
+	if (is_unknown_to_hub(client, result))
+		return;
 	AUTO_JSON json_t *answer = read_answer(client, result, &err);
 	if (answer)
 		on_heartbeat_answer(client, answer);
-	else if (err.code == ERR_NOT_FOUND)
-		register_again(client);
 	else
 		repeat_after_error(client, &client->heartbeat, &err);
 }
@@ -331,7 +465,7 @@ static void on_held_answer(struct hub_client *client, json_t *answer)
 	client->version = version;
 	json_t *task = json_object_get(answer, "task");
 	if (client->state == HUB_SERVING && task)
-		client->options.on_task(client->options.context, task);
+		client->options.on_task(client->options.context, task, version);
 }
 
 static void on_task_done(void *context, const struct http_result *result)
@@ -339,10 +473,10 @@ static void on_task_done(void *context, const struct http_result *result)
 	struct hub_client *client = context;
 	struct err err = {0};
 	client->task.call = NULL;
+	if (is_unknown_to_hub(client, result))
+		return;
 	AUTO_JSON json_t *answer = read_answer(client, result, &err);
-	if (!answer && err.code == ERR_NOT_FOUND) {
-		register_again(client);
-	} else if (!answer) {
+	if (!answer) {
 		repeat_after_error(client, &client->task, &err);
 	} else {
 		note_answer(client);
@@ -351,7 +485,7 @@ static void on_task_done(void *context, const struct http_result *result)
 		} else {
 			backoff_reset(&client->task.backoff);
 			repeat_in(&client->task, SEED_POLL_MS);
-			client->options.on_task(client->options.context, answer);
+			client->options.on_task(client->options.context, answer, -1);
 		}
 	}
 }
@@ -412,17 +546,6 @@ static void init_repeated(struct hub_client *client, struct repeated *repeated, 
 	client->handles++;
 }
 
-static char *make_authorization(const char *token)
-{
-	struct buf header;
-	buf_init(&header, 8192);
-	if (buf_printf(&header, "Authorization: Bearer %s", token)) {
-		buf_done(&header);
-		return NULL;
-	}
-	return buf_steal(&header);
-}
-
 struct hub_client *hub_client_new(uv_loop_t *loop, struct http_client *http, const struct hub_client_options *options)
 {
 	struct hub_client *client = calloc(1, sizeof(*client));
@@ -437,6 +560,11 @@ struct hub_client *hub_client_new(uv_loop_t *loop, struct http_client *http, con
 	client->authorization = authorization;
 	client->version = -1;
 	text_copy(client->node_id, sizeof(client->node_id), options->node_id);
+	if (options->node_secret[0] && !take_secret(client, options->node_secret)) {
+		free(client->authorization);
+		free(client);
+		return NULL;
+	}
 	init_repeated(client, &client->registration, loop, start_registration);
 	init_repeated(client, &client->heartbeat, loop, start_heartbeat);
 	init_repeated(client, &client->task, loop, start_task_call);
@@ -451,6 +579,7 @@ static void on_timer_closed(uv_handle_t *handle)
 	if (--client->handles > 0)
 		return;
 	free(client->authorization);
+	free(client->own_authorization);
 	free(client);
 }
 

@@ -37,7 +37,7 @@ static int run(const struct node_config *config, const char *config_path)
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&loop);
 	curl_global_cleanup();
-	return rc ? EXIT_CODE_FAILURE : 0;
+	return rc || agent.displaced ? EXIT_CODE_FAILURE : 0;
 }
 
 int main(int argc, char **argv)

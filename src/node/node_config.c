@@ -86,7 +86,8 @@ static const struct config_key KEYS[] = {
 	 .check = url_check_http,
 	 .help = "Where the hub is, for example \"http://192.168.1.100:8080\"; https:// where it has a certificate."},
 	{.name = "token", .type = CONFIG_STRING, .offset = FIELD(token), .required = true,
-	 .environment = "IDM_GRIDCORE_TOKEN", .check = config_check_token, .help = "The hub's token."},
+	 .environment = "IDM_GRIDCORE_TOKEN", .check = config_check_token,
+	 .help = "The hub's join_token (or its single token): what registers this node."},
 	{.name = "tls_ca", .type = CONFIG_STRING, .offset = FIELD(tls_ca), .check = http_trust_check_ca_file,
 	 .help = "For https: a PEM file of the authorities to trust. Empty: the system's."},
 	{.name = "tls_pin", .type = CONFIG_STRING, .offset = FIELD(tls_pin), .check = http_trust_check_pins,
@@ -132,8 +133,8 @@ static const struct config_key KEYS[] = {
 	 .help = "If gridnode does not run as root: whether such processes may run as its own user. They can then read all\n"
 		 "that it can, this file too."},
 	{.name = "state_dir", .type = CONFIG_STRING, .offset = FIELD(state_dir),
-	 .help = "Where records of such processes are kept. Empty: $STATE_DIRECTORY, else /var/lib/idm-gridcore for root,\n"
-		 "else ${XDG_STATE_HOME:-~/.local/state}/idm-gridcore."},
+	 .help = "Where the node's secret and records of its processes are kept. Empty: $STATE_DIRECTORY, else\n"
+		 "/var/lib/idm-gridcore for root, else ${XDG_STATE_HOME:-~/.local/state}/idm-gridcore."},
 	{.name = "hostname", .type = CONFIG_STRING, .offset = FIELD(hostname), .check = check_hostname,
 	 .help = "The name to show at the hub. Empty: the system's."},
 	{.name = "log_level", .type = CONFIG_STRING, .offset = FIELD(log_level), .fallback = "\"info\"",

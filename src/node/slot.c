@@ -185,15 +185,13 @@ static void create(struct slot *slot)
 	slot->worker = slot->owner->start_worker(slot->owner->context, slot, &events, &err);
 	if (slot->worker)
 		return;
-	fail(slot, err.code, err.text);
 	if (err.code == ERR_UNREACHABLE) {
-		/* Its owner says what is missing, and ends the wait when it is there. */
-		slot->pause_ms = WAIT_MS;
-		slot->error[0] = '\0';
-		backoff_reset(&slot->after_failure);
-	} else
+		slot->pause_ms = WAIT_MS; /* its owner says what is missing, and ends the wait when it is there */
+	} else {
+		fail(slot, err.code, err.text);
 		log_error(slot->subject, "the container could not be created: %s; next try in %.1f s", err.text,
 			  (double)slot->pause_ms / 1000);
+	}
 	enter(slot, SLOT_BACKOFF);
 }
 
@@ -338,6 +336,16 @@ void slot_retry(struct slot *slot)
 {
 	if (slot->state == SLOT_BACKOFF)
 		enter(slot, SLOT_CREATING);
+}
+
+void slot_fail(struct slot *slot, const struct err *err)
+{
+	if (slot->state != SLOT_BACKOFF)
+		return;
+	fail(slot, err->code, err->text);
+	log_error(slot->subject, "%s; next try in %.1f s", err->text, (double)slot->pause_ms / 1000);
+	set_timer(slot, slot->pause_ms);
+	slot->owner->on_change(slot->owner->context, slot);
 }
 
 void slot_close(struct slot *slot, uv_close_cb on_closed)

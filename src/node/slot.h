@@ -81,6 +81,9 @@ bool slot_hurry(struct slot *slot);
 /* Ends a backoff: something has changed that lets the next start succeed. */
 void slot_retry(struct slot *slot);
 
+/* What it waits for in a backoff has failed: the wait goes on, and grows. Nothing in another state. */
+void slot_fail(struct slot *slot, const struct err *err);
+
 /* Only when EMPTY, or when the runtime was closed before. The memory must live until on_closed, which gets the timer, whose
  * data is the slot. */
 void slot_close(struct slot *slot, uv_close_cb on_closed);

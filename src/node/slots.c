@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "node/seat.h"
 #include "node/slot.h"
 #include "node/worker_description.h"
 
@@ -26,6 +27,7 @@
 #include <fnmatch.h>
 #include <string.h>
 
+enum { LEASED_KILL_MS = 5000 }; /* from SIGTERM to SIGKILL, for a worker that had its time to finish before */
 enum { IMAGE_RETRY_BASE_MS = 5000, IMAGE_RETRY_MAX_MS = 120000, PULL_TEXT_MAX = 256, PULL_LOG_STEP = 10 };
 
 enum image_state { IMAGE_NONE, IMAGE_PREPARING, IMAGE_READY, IMAGE_FAILED, IMAGE_REFUSED };
@@ -47,7 +49,10 @@ struct slots {
 	char pull_text[PULL_TEXT_MAX];  /* while PREPARING; "" before the pull reports */
 	int pull_logged_percent;
 
-	unsigned handles; /* libuv handles not yet closed */
+	struct leased_task *leased; /* of a leased task; else NULL */
+
+	unsigned handles;    /* libuv handles not yet closed */
+	struct seat *seats;  /* options.count, as the slots */
 	struct slot slots[]; /* options.count */
 };
 
@@ -70,17 +75,24 @@ static void start_slots(struct slots *slots)
 	}
 }
 
-static struct worker *start_worker(void *context, struct slot *slot, const struct worker_events *events, struct err *err)
+static struct seat *seat_of(const struct slots *slots, const struct slot *slot)
 {
-	struct slots *slots = context;
-	if (!slots->runtime || slots->image_state != IMAGE_READY) {
-		(void)err_set(err, ERR_UNREACHABLE, slots->runtime ? "the image is not here yet"
-								   : "the container engine does not answer");
-		return NULL;
-	}
-	int64_t memory_mb = slots->task.memory_mb ? slots->task.memory_mb : slots->options.memory_mb;
-	struct worker_description *description = worker_description_new(
-		&slots->task, slots->node_id, slot->index, slots->options.platform, slots->options.cpus, memory_mb, err);
+	return &slots->seats[slot->index];
+}
+
+static struct worker *start_described(struct slots *slots, const struct slot *slot, const char *gateway_url,
+				      const struct worker_events *events, struct err *err)
+{
+	const struct worker_home home = {
+		.node_id = slots->node_id,
+		.instance = slot->index,
+		.platform = slots->options.platform,
+		.cpus = slots->options.cpus,
+		.memory_mb = slots->task.memory_mb ? slots->task.memory_mb : slots->options.memory_mb,
+		.gateway_url = gateway_url,
+		.place = gateway_url ? seat_place(seat_of(slots, slot)) : NULL,
+	};
+	struct worker_description *description = worker_description_new(&slots->task, &home, err);
 	if (!description)
 		return NULL;
 	struct worker *worker =
@@ -89,13 +101,52 @@ static struct worker *start_worker(void *context, struct slot *slot, const struc
 	return worker;
 }
 
+static struct worker *start_worker(void *context, struct slot *slot, const struct worker_events *events, struct err *err)
+{
+	struct slots *slots = context;
+	if (!slots->runtime || slots->image_state != IMAGE_READY) {
+		(void)err_set(err, ERR_UNREACHABLE, slots->runtime ? "the image is not here yet"
+								   : "the container engine does not answer");
+		return NULL;
+	}
+	if (slots->task.delivery == DELIVERY_DIRECT)
+		return start_described(slots, slot, NULL, events, err);
+	struct seat *seat = seat_of(slots, slot);
+	AUTO_FREE char *url = seat_take(seat, &slots->task, slots->runtime, slots->node_id, err);
+	struct worker *worker = url ? start_described(slots, slot, url, events, err) : NULL;
+	if (url && !worker)
+		seat_end(seat, NULL, true);
+	return worker;
+}
+
+static bool drain(void *context, struct slot *slot)
+{
+	return seat_drain(seat_of(context, slot));
+}
+
+static void on_end(void *context, struct slot *slot, const struct worker_exit *result, bool stopped)
+{
+	seat_end(seat_of(context, slot), result, stopped);
+}
+
 bool slots_are_empty(const struct slots *slots)
 {
 	for (size_t i = 0; i < slots->options.count; i++) {
-		if (slots->slots[i].state != SLOT_EMPTY)
+		if (slots->slots[i].state != SLOT_EMPTY || !seat_is_free(&slots->seats[i]))
 			return false;
 	}
 	return true;
+}
+
+static void tell_if_empty(struct slots *slots)
+{
+	if (!slots->has_task && slots_are_empty(slots))
+		slots->options.on_empty(slots->options.context);
+}
+
+static void on_seat_closed(void *context)
+{
+	tell_if_empty(context);
 }
 
 static void prepare_image(struct slots *slots);
@@ -108,6 +159,7 @@ static bool has_images(const struct slots *slots)
 static void on_slot_change(void *context, struct slot *slot)
 {
 	struct slots *slots = context;
+	seat_follow(seat_of(slots, slot));
 	if (slot->state == SLOT_BACKOFF && slot->error_code == ERR_NOT_FOUND && slots->image_state == IMAGE_READY &&
 	    has_images(slots))
 		prepare_image(slots); /* somebody removed it meanwhile */
@@ -115,8 +167,8 @@ static void on_slot_change(void *context, struct slot *slot)
 	if (slot->state == SLOT_EMPTY && slots->has_task && can_start)
 		slot_run(slot);
 	changed(slots);
-	if (slot->state == SLOT_EMPTY && !slots->has_task && slots_are_empty(slots))
-		slots->options.on_empty(slots->options.context);
+	if (slot->state == SLOT_EMPTY)
+		tell_if_empty(slots);
 }
 
 /* ---- the image ---- */
@@ -191,6 +243,10 @@ static bool is_refused(struct slots *slots)
 			       "the task wants %lld MB for each container, this machine's owner allows %lld "
 			       "(container_memory_max)",
 			       (long long)slots->task.memory_mb, (long long)slots->options.memory_max_mb);
+	else if (slots->task.network == TASK_NETWORK_OUTBOUND && !slots->options.allow_network)
+		text_copy(slots->image_error, sizeof(slots->image_error),
+			  "the task wants its workers to reach the internet, which this machine's owner does not allow "
+			  "(allow_network)");
 	return slots->image_error[0] != '\0';
 }
 
@@ -228,8 +284,22 @@ static void forget_image(struct slots *slots)
 
 static void retire_all(struct slots *slots)
 {
-	for (size_t i = 0; i < slots->options.count; i++)
-		slot_retire(&slots->slots[i], slots->options.stop_timeout_ms);
+	int64_t timeout_ms = slots->options.stop_timeout_ms;
+	for (size_t i = 0; i < slots->options.count; i++) {
+		if (seat_is_taken(&slots->seats[i]))
+			slot_retire(&slots->slots[i], timeout_ms, LEASED_KILL_MS);
+		else
+			slot_retire(&slots->slots[i], 0, timeout_ms);
+	}
+}
+
+/* The items of a task that is over go back as far as no worker has them; the pool lives on for those that do. */
+static void let_go_of_leased(struct slots *slots)
+{
+	if (!slots->leased)
+		return;
+	leased_task_retire(slots->leased);
+	leased_task_release(steal(slots->leased));
 }
 
 static void warn_of_shared_cpus(const struct slots *slots)
@@ -247,7 +317,13 @@ static void begin_task(struct slots *slots)
 	else
 		log_info(NULL, "task \"%s\"", slots->task.task_name);
 	warn_of_shared_cpus(slots);
-	if (is_refused(slots)) {
+	bool leased = slots->task.delivery == DELIVERY_LEASED;
+	bool refused = is_refused(slots);
+	if (leased && !refused && !(slots->leased = leases_take(slots->options.leases, &slots->task))) {
+		text_copy(slots->image_error, sizeof(slots->image_error), "out of memory");
+		refused = true;
+	}
+	if (refused) {
 		slots->image_state = IMAGE_REFUSED;
 		log_error(NULL, "task \"%s\": %s", slots->task.task_name, slots->image_error);
 	} else {
@@ -272,6 +348,7 @@ void slots_set_task(struct slots *slots, const struct task_config *task)
 		log_info(NULL, "no task");
 	}
 	bool was_empty = slots_are_empty(slots);
+	let_go_of_leased(slots);
 	retire_all(slots); /* tells on_empty itself where the last one ends at once */
 	if (task)
 		begin_task(slots);
@@ -328,24 +405,33 @@ void slots_status(const struct slots *slots, struct slots_status *status)
 struct slots *slots_new(uv_loop_t *loop, const struct slots_options *options)
 {
 	struct slots *slots = calloc(1, sizeof(*slots) + options->count * sizeof(struct slot));
-	if (!slots)
+	struct seat *seats = calloc(options->count, sizeof(*seats));
+	if (!slots || !seats) {
+		free(slots);
+		free(seats);
 		return NULL;
+	}
+	slots->seats = seats;
 	slots->options = *options;
 	slots->handles = (unsigned)options->count + 1;
 	slots->owner = (struct slot_owner){
-		.context = slots, .start_worker = start_worker, .on_change = on_slot_change};
+		.context = slots, .start_worker = start_worker, .drain = drain, .on_end = on_end, .on_change = on_slot_change};
 	slots->image_backoff = BACKOFF(IMAGE_RETRY_BASE_MS, IMAGE_RETRY_MAX_MS);
 	(void)uv_timer_init(loop, &slots->image_timer);
 	slots->image_timer.data = slots;
-	for (size_t i = 0; i < options->count; i++)
+	for (size_t i = 0; i < options->count; i++) {
 		slot_init(&slots->slots[i], (unsigned)i, loop, options->ops, &slots->owner);
+		seat_init(&slots->seats[i], &slots->slots[i], loop, options->leases, on_seat_closed, slots);
+	}
 	return slots;
 }
 
 static void on_timer_closed(struct slots *slots)
 {
-	if (--slots->handles == 0)
-		free(slots);
+	if (--slots->handles > 0)
+		return;
+	free(slots->seats);
+	free(slots);
 }
 
 static void on_image_timer_closed(uv_handle_t *handle)
@@ -366,6 +452,10 @@ void slots_close(struct slots *slots)
 	if (slots->has_task)
 		task_config_done(&slots->task);
 	uv_close((uv_handle_t *)&slots->image_timer, on_image_timer_closed);
-	for (size_t i = 0; i < slots->options.count; i++)
+	if (slots->leased)
+		leased_task_release(slots->leased);
+	for (size_t i = 0; i < slots->options.count; i++) {
+		seat_drop(&slots->seats[i]);
 		slot_close(&slots->slots[i], on_slot_closed);
+	}
 }

@@ -4,6 +4,7 @@
 
 #include "base/config.h"
 #include "node/cpus.h"
+#include "node/leases.h"
 #include "node/runtime/runtime.h"
 #include "proto/task_config.h"
 
@@ -22,6 +23,8 @@ struct slots_options {
 	int64_t memory_mb;
 	int64_t memory_max_mb; /* 0: no limit */
 	const struct config_strings *allow_images;
+	bool allow_network;    /* whether a task's workers may reach the internet */
+	struct leases *leases;
 	void *context;
 	void (*on_change)(void *context); /* slots_status would answer differently now */
 	void (*on_empty)(void *context);  /* the last slot has ended, and there is no task for them */

@@ -62,12 +62,14 @@ static bool is_own(const char *name, const struct variable *own)
 }
 
 /* The seed's variables; a task's own `env` cannot hide them. */
-static int fill_env(struct worker_description *description, const struct task_config *task, const char *node_id)
+static int fill_env(struct worker_description *description, const struct task_config *task, const struct worker_home *home)
 {
+	const char *input = home->gateway_url ? home->gateway_url : task->input_redis;
+	const char *output = home->gateway_url ? home->gateway_url : task->output_redis;
 	const struct variable own[OWN_VARIABLES] = {
-		{"TASK_NAME", task->task_name},       {"NODE_ID", node_id},
-		{"INSTANCE_ID", description->instance}, {"INPUT_REDIS_URL", task->input_redis},
-		{"OUTPUT_REDIS_URL", task->output_redis}, {"INPUT_QUEUE", task->input_queue},
+		{"TASK_NAME", task->task_name},       {"NODE_ID", home->node_id},
+		{"INSTANCE_ID", description->instance}, {"INPUT_REDIS_URL", input},
+		{"OUTPUT_REDIS_URL", output}, {"INPUT_QUEUE", task->input_queue},
 		{"OUTPUT_QUEUE", task->output_queue},
 	};
 	int rc = 0;
@@ -90,8 +92,7 @@ static void fill_labels(struct worker_description *description, const struct tas
 	memcpy(description->labels, labels, sizeof(labels));
 }
 
-struct worker_description *worker_description_new(const struct task_config *task, const char *node_id, unsigned instance,
-						  const char *platform, const struct cpus *cpus, int64_t memory_mb,
+struct worker_description *worker_description_new(const struct task_config *task, const struct worker_home *home,
 						  struct err *err)
 {
 	struct worker_description *description = calloc(1, sizeof(*description));
@@ -99,11 +100,11 @@ struct worker_description *worker_description_new(const struct task_config *task
 		(void)err_set(err, ERR_NOMEM, "out of memory");
 		return NULL;
 	}
-	worker_name(task->task_name, node_id, instance, description->name, sizeof(description->name));
-	(void)snprintf(description->instance, sizeof(description->instance), "%u", instance);
-	fill_labels(description, task, node_id);
-	int cpu_count = cpus_of_slot(cpus, instance, (size_t)task->cpus, description->cpus, sizeof(description->cpus));
-	int rc = cpu_count < 0 ? cpu_count : fill_env(description, task, node_id);
+	worker_name(task->task_name, home->node_id, home->instance, description->name, sizeof(description->name));
+	(void)snprintf(description->instance, sizeof(description->instance), "%u", home->instance);
+	fill_labels(description, task, home->node_id);
+	int cpu_count = cpus_of_slot(home->cpus, home->instance, (size_t)task->cpus, description->cpus, sizeof(description->cpus));
+	int rc = cpu_count < 0 ? cpu_count : fill_env(description, task, home);
 	if (rc) {
 		(void)err_set(err, rc, "the task's environment or CPU list is too large");
 		worker_description_free(description);
@@ -112,13 +113,14 @@ struct worker_description *worker_description_new(const struct task_config *task
 	description->spec = (struct worker_spec){
 		.name = description->name,
 		.image = task->image,
-		.platform = platform,
+		.platform = home->platform,
 		.command = task->command,
 		.env = (const char *const *)description->env,
 		.labels = description->labels,
 		.cpus = description->cpus,
 		.cpu_count = (unsigned)cpu_count,
-		.memory_mb = memory_mb,
+		.memory_mb = home->memory_mb,
+		.place = home->place,
 	};
 	return description;
 }

@@ -13,9 +13,19 @@
 
 struct worker_description;
 
+/* Who runs it, and where. */
+struct worker_home {
+	const char *node_id;
+	unsigned instance;
+	const char *platform;
+	const struct cpus *cpus;
+	int64_t memory_mb;
+	const char *gateway_url; /* leased: what the worker takes for Redis; NULL: the task's own Redis */
+	struct place *place;     /* leased: where the gateway listens; NULL: no place of its own */
+};
+
 /* NULL with err set when it cannot be described. */
-struct worker_description *worker_description_new(const struct task_config *task, const char *node_id, unsigned instance,
-						  const char *platform, const struct cpus *cpus, int64_t memory_mb,
+struct worker_description *worker_description_new(const struct task_config *task, const struct worker_home *home,
 						  struct err *err);
 void worker_description_free(struct worker_description *description);
 

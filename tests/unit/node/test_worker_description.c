@@ -36,8 +36,9 @@ static void test_worker_description_has_the_seeds_environment(void **state)
 	parse("{\"task_name\":\"t 1\",\"image\":\"i:1\",\"input_redis\":\"redis://a\",\"input_queue\":\"q\","
 	      "\"env\":{\"MODE\":\"fast\",\"NODE_ID\":\"forged\"},\"memory_mb\":77}",
 	      &task);
-	struct worker_description *description =
-		worker_description_new(&task, "node-1", 1, "linux/amd64", &TWO, 77, &err);
+	const struct worker_home home = {
+		.node_id = "node-1", .instance = 1, .platform = "linux/amd64", .cpus = &TWO, .memory_mb = 77};
+	struct worker_description *description = worker_description_new(&task, &home, &err);
 	assert_non_null(description);
 	const struct worker_spec *spec = worker_description_spec(description);
 	assert_string_equal(env_of(spec, "TASK_NAME"), "t 1");
