@@ -8,11 +8,8 @@ import time
 
 import pytest
 
-from conftest import free_port
-from place_fixtures import import_reach
+from place_fixtures import import_reach, make_probe, reach_image, reach_program  # noqa: F401
 from processes import wait_until
-
-pytest_plugins = ["place_fixtures"]
 
 GATEWAY = "127.0.0.1:6379"
 

@@ -225,6 +225,9 @@ static void on_pause_over(uv_timer_t *timer)
 		if (worker->host->ready)
 			container_enter(worker, CONTAINER_INQUEST);
 		break;
+	case CONTAINER_INQUEST:
+		container_enter(worker, CONTAINER_INQUEST);
+		break;
 	case CONTAINER_CLEARING:
 		container_enter(worker, CONTAINER_CLEARING);
 		break;

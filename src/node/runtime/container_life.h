@@ -71,6 +71,7 @@ struct worker {
 	int exit_status;
 	bool started_told;
 	bool oom_seen;    /* an event told */
+	bool events_awaited; /* INQUEST: those that may come after the end had their time */
 	bool remove_wanted;
 	bool waits_for_engine; /* REMOVING: nothing was asked, since it is away */
 	int signal_wanted; /* the strongest that was not sent yet, or NO_SIGNAL */

@@ -14,7 +14,7 @@
 #include <signal.h>
 #include <string.h>
 
-enum { SIGNAL_TIMEOUT_MS = 30000, INSPECT_TIMEOUT_MS = 30000, SIGNAL_RETRY_MS = 1000 };
+enum { SIGNAL_TIMEOUT_MS = 30000, INSPECT_TIMEOUT_MS = 30000, SIGNAL_RETRY_MS = 1000, EVENTS_MS = 50 };
 
 /* ---- RUNNING ---- */
 
@@ -131,6 +131,12 @@ static void on_inquest_done(void *context, enum inquest_verdict verdict, const s
 
 void container_begin_inquest(struct worker *worker)
 {
+	/* An engine tells of a signal after it was sent: whoever died of one may have been quicker. */
+	if (worker->exit_known && worker->exit_status > 128 && !worker->signals_seen && !worker->events_awaited) {
+		worker->events_awaited = true;
+		container_pause_for(worker, EVENTS_MS);
+		return;
+	}
 	int known_status = worker->exit_known ? worker->exit_status : -1;
 	worker->inquest = container_inquest_start(worker->host, worker->id, known_status, on_inquest_done, worker, NULL);
 	if (!worker->inquest)
