@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Owns how text files get into programs: as C arrays. The build calls it: embed.py OUTPUT.h FILE…
+"""Owns how files get into programs: as C arrays. The build calls it: embed.py OUTPUT.h FILE…
 
 FILE a/take.lua becomes `static const char embedded_take_lua[]`, ending with a NUL that `embedded_take_lua_len` does
 not count. The output depends on the files' names and bytes alone."""

@@ -138,14 +138,14 @@ class Engine:
         assert status == 200 and b'"error"' not in body, body
         return name
 
-    def load_image(self, name, files, entrypoint, architecture):
+    def load_image(self, name, files, entrypoint, architecture, **config):
         """An image that says of itself which architecture it is for: import ignores that, load does not."""
         layer, archive = io.BytesIO(), io.BytesIO()
         with tarfile.open(fileobj=layer, mode="w") as tar:
             for inside, local in files.items():
                 tar.add(local, arcname=inside)
         diff_id = "sha256:" + hashlib.sha256(layer.getvalue()).hexdigest()
-        config = {"architecture": architecture, "os": "linux", "config": {"Entrypoint": entrypoint},
+        config = {"architecture": architecture, "os": "linux", "config": {"Entrypoint": entrypoint, **config},
                   "rootfs": {"type": "layers", "diff_ids": [diff_id]}}
         manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
         with tarfile.open(fileobj=archive, mode="w") as tar:

@@ -11,6 +11,7 @@
 #include "base/random.h"
 #include "node/runtime/container_spec.h"
 #include "node/runtime/image_name.h"
+#include "node/runtime/place.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -224,6 +225,9 @@ static void on_pause_over(uv_timer_t *timer)
 		if (worker->host->ready)
 			container_enter(worker, CONTAINER_INQUEST);
 		break;
+	case CONTAINER_INQUEST:
+		container_enter(worker, CONTAINER_INQUEST);
+		break;
 	case CONTAINER_CLEARING:
 		container_enter(worker, CONTAINER_CLEARING);
 		break;
@@ -288,30 +292,32 @@ static void have_a_turn(struct worker *worker)
 
 /* ---- the caller's side ---- */
 
-static int describe(struct worker *worker, const struct worker_spec *spec, struct err *err)
+/* The body that the engine is to get, or NULL with err set. */
+static json_t *describe(struct engine_host *host, const struct worker_spec *spec, struct err *err)
 {
 	struct image_name image;
-	if (!engine_is_name(spec->name))
-		return err_set(err, ERR_INVALID, "\"%s\" cannot be a container's name", spec->name);
-	int rc = image_name_parse(spec->image, &image, err);
-	if (rc)
-		return rc;
-	worker->body = container_spec_body(spec, image.full, &worker->host->options, err);
-	if (!worker->body)
-		return err ? (int)err->code : ERR_INVALID;
-	worker->name = strdup(spec->name);
-	worker->platform = strdup(spec->platform ? spec->platform : "");
-	worker->cpus = strdup(spec->cpus ? spec->cpus : "");
-	if (!worker->name || !worker->platform || !worker->cpus)
-		return err_set(err, ERR_NOMEM, "out of memory");
-	return 0;
+	if (image_name_parse(spec->image, &image, err))
+		return NULL;
+	AUTO_JSON json_t *body = container_spec_body(spec, image.full, &host->options, err);
+	if (!body || !spec->place)
+		return steal(body);
+	const char *place = place_container(spec->place);
+	if (!place)
+		(void)err_set(err, ERR_STATE, "the network that %s was to share is gone, or not there yet", spec->name);
+	else if (container_spec_share_network(body, place))
+		(void)err_set(err, ERR_NOMEM, "out of memory");
+	else
+		return steal(body);
+	return NULL;
 }
 
-struct worker *container_start(struct engine_host *host, const struct worker_spec *spec,
-			       const struct worker_events *events, struct err *err)
+/* Takes the body over. */
+static struct worker *begin(struct engine_host *host, const struct worker_spec *spec, json_t *body,
+			    const struct worker_events *events, struct err *err)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 	if (!worker) {
+		json_decref(body);
 		(void)err_set(err, ERR_NOMEM, "out of memory");
 		return NULL;
 	}
@@ -319,7 +325,12 @@ struct worker *container_start(struct engine_host *host, const struct worker_spe
 	worker->events = *events;
 	worker->signal_wanted = NO_SIGNAL;
 	worker->backoff = BACKOFF(RETRY_BASE_MS, RETRY_MAX_MS);
-	if (describe(worker, spec, err)) {
+	worker->body = body;
+	worker->name = strdup(spec->name);
+	worker->platform = strdup(spec->platform ? spec->platform : "");
+	worker->cpus = strdup(spec->cpus ? spec->cpus : "");
+	if (!worker->name || !worker->platform || !worker->cpus || !engine_is_name(worker->name)) {
+		(void)err_set(err, ERR_INVALID, "\"%s\" cannot be a container's name", spec->name);
 		free_worker(worker);
 		return NULL;
 	}
@@ -330,6 +341,25 @@ struct worker *container_start(struct engine_host *host, const struct worker_spe
 	DL_APPEND(host->workers, worker);
 	have_a_turn(worker);
 	return worker;
+}
+
+struct worker *container_start(struct engine_host *host, const struct worker_spec *spec,
+			       const struct worker_events *events, struct err *err)
+{
+	json_t *body = describe(host, spec, err);
+	return body ? begin(host, spec, body, events, err) : NULL;
+}
+
+struct worker *container_start_described(struct engine_host *host, const char *name, json_t *body,
+					 const struct worker_events *events, struct err *err)
+{
+	const struct worker_spec spec = {.name = name};
+	return begin(host, &spec, body, events, err);
+}
+
+const char *container_id(const struct worker *worker)
+{
+	return worker->state == CONTAINER_RUNNING || worker->state == CONTAINER_ADRIFT ? worker->id : NULL;
 }
 
 void container_signal(struct worker *worker, enum worker_signal signal)
@@ -364,6 +394,15 @@ void container_note_out_of_memory(struct engine_host *host, const char *id)
 	DL_FOREACH (host->workers, worker) {
 		if (worker->made == MADE && strcmp(worker->id, id) == 0)
 			worker->oom_seen = true;
+	}
+}
+
+void container_note_signal(struct engine_host *host, const char *id, int signal)
+{
+	struct worker *worker;
+	DL_FOREACH (host->workers, worker) {
+		if (worker->made == MADE && strcmp(worker->id, id) == 0)
+			worker->signals_seen |= signal_bit(signal);
 	}
 }
 

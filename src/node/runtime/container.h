@@ -7,6 +7,13 @@
 /* NULL with err set for a description that cannot be used. */
 struct worker *container_start(struct engine_host *host, const struct worker_spec *spec,
 			       const struct worker_events *events, struct err *err);
+/* The same for a container that is described already, as a place's is: the body is taken over, also when this fails. */
+struct worker *container_start_described(struct engine_host *host, const char *name, json_t *body,
+					 const struct worker_events *events, struct err *err);
+
+/* The engine's id of a container that was made and has not ended; else NULL. */
+const char *container_id(const struct worker *worker);
+
 void container_signal(struct worker *worker, enum worker_signal signal);
 void container_remove(struct worker *worker);
 
@@ -18,6 +25,9 @@ void container_all_engine_ready(struct engine_host *host);
 
 /* The engine told that the kernel killed something in the container with this id for its memory limit. */
 void container_note_out_of_memory(struct engine_host *host, const char *id);
+
+/* Somebody, perhaps we, sent a signal to the container with this id through the engine. */
+void container_note_signal(struct engine_host *host, const char *id, int signal);
 
 /* Whether one of the host's workers has, or is about to get, the container with this name (without a slash). */
 bool container_is_known(const struct engine_host *host, const char *name);

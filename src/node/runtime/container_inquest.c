@@ -11,7 +11,9 @@
 
 #include "base/log.h"
 #include "node/runtime/log_tail.h"
+#include "node/runtime/signal_name.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +28,7 @@ struct container_inquest {
 	char id[ID_MAX];
 	int known_status; /* -1: nobody told */
 	struct worker_exit result;
+	int stop_signal; /* what a stop sends to it */
 	struct log_tail tail;
 	bool log_broken; /* not frames: what comes is passed over */
 };
@@ -40,7 +43,8 @@ static void free_inquest(struct container_inquest *inquest)
 static void finish(struct container_inquest *inquest, enum inquest_verdict verdict)
 {
 	inquest->result.log_tail = log_tail_text(&inquest->tail);
-	inquest->on_done(inquest->context, verdict, verdict == INQUEST_ENDED ? &inquest->result : NULL);
+	inquest->on_done(inquest->context, verdict, verdict == INQUEST_ENDED ? &inquest->result : NULL,
+			 inquest->stop_signal);
 	free_inquest(inquest);
 }
 
@@ -109,6 +113,10 @@ static void on_looked(void *context, const struct engine_answer *answer)
 		finish(inquest, INQUEST_RUNNING);
 		return;
 	}
+	const char *stop_signal =
+		json_string_value(json_object_get(json_object_get(answer->json, "Config"), "StopSignal"));
+	if (stop_signal && signal_number(stop_signal))
+		inquest->stop_signal = signal_number(stop_signal);
 	const json_t *exit_code = json_object_get(state, "ExitCode");
 	if (!told && json_is_integer(exit_code))
 		inquest->result.status = (int)json_integer_value(exit_code);
@@ -132,6 +140,7 @@ struct container_inquest *container_inquest_start(struct engine_host *host, cons
 	inquest->context = context;
 	inquest->known_status = known_status;
 	inquest->result.status = known_status;
+	inquest->stop_signal = SIGTERM;
 	(void)snprintf(inquest->id, sizeof(inquest->id), "%s", id);
 	log_tail_init(&inquest->tail, RUNTIME_LOG_TAIL_MAX, false);
 	if (call_engine(inquest, "json", LOOK_TIMEOUT_MS, NULL, on_looked, err)) {

@@ -12,7 +12,8 @@ enum inquest_verdict {
 struct container_inquest;
 
 /* `result` and its log_tail live as long as the callback runs; NULL unless it ended. */
-typedef void container_inquest_on_done(void *context, enum inquest_verdict verdict, const struct worker_exit *result);
+typedef void container_inquest_on_done(void *context, enum inquest_verdict verdict, const struct worker_exit *result,
+				       int stop_signal);
 
 /* known_status is what `wait` told, or -1. NULL with err set when it cannot begin. */
 struct container_inquest *container_inquest_start(struct engine_host *host, const char *id, int known_status,

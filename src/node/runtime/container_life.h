@@ -39,6 +39,12 @@ enum made { MADE_NOTHING, MADE_PERHAPS, MADE };
 
 enum { NO_SIGNAL = -1 };
 
+/* A set of Linux' signals, 1 to 64: a bit for each. */
+static inline uint64_t signal_bit(int signal)
+{
+	return signal >= 1 && signal <= 64 ? UINT64_C(1) << (signal - 1) : 0;
+}
+
 struct worker {
 	struct engine_host *host;
 	struct worker_events events;
@@ -65,10 +71,13 @@ struct worker {
 	int exit_status;
 	bool started_told;
 	bool oom_seen;    /* an event told */
+	bool events_awaited; /* INQUEST: those that may come after the end had their time */
 	bool remove_wanted;
 	bool waits_for_engine; /* REMOVING: nothing was asked, since it is away */
 	int signal_wanted; /* the strongest that was not sent yet, or NO_SIGNAL */
 	int signal_sending;
+	uint64_t signals_seen; /* events told: a bit for each that anybody sent through the engine */
+	uint64_t signals_sent; /* those of ours */
 	unsigned name_taken;
 	struct backoff backoff; /* of ADRIFT, CLEARING, REMOVING */
 	struct worker *prev, *next;

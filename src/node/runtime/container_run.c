@@ -11,9 +11,10 @@
 
 #include "node/runtime/cpu_pin.h"
 
+#include <signal.h>
 #include <string.h>
 
-enum { SIGNAL_TIMEOUT_MS = 30000, INSPECT_TIMEOUT_MS = 30000, SIGNAL_RETRY_MS = 1000 };
+enum { SIGNAL_TIMEOUT_MS = 30000, INSPECT_TIMEOUT_MS = 30000, SIGNAL_RETRY_MS = 1000, EVENTS_MS = 50 };
 
 /* ---- RUNNING ---- */
 
@@ -46,6 +47,7 @@ void container_send_signal(struct worker *worker)
 		return;
 	worker->signal_sending = worker->signal_wanted;
 	worker->signal_wanted = NO_SIGNAL;
+	worker->signals_sent |= signal_bit(worker->signal_sending == WORKER_KILL ? SIGKILL : SIGTERM);
 	const char *suffix = worker->signal_sending == WORKER_KILL ? "kill?signal=SIGKILL" : "kill?signal=SIGTERM";
 	worker->kill = container_call(worker, "POST", suffix, SIGNAL_TIMEOUT_MS, NULL, on_signalled, NULL);
 	if (!worker->kill) {
@@ -92,7 +94,25 @@ void container_begin_running(struct worker *worker)
 
 /* ---- ADRIFT, INQUEST ---- */
 
-static void on_inquest_done(void *context, enum inquest_verdict verdict, const struct worker_exit *result)
+/* Whether a signal that somebody else sent through the engine is the reason of the end. One that is meant to end a
+ * program is, whatever the program made of it; another one if the program died of it. */
+static bool was_signalled(const struct worker *worker, int status, int stop_signal)
+{
+	const uint64_t ending = signal_bit(SIGTERM) | signal_bit(SIGINT) | signal_bit(SIGQUIT) | signal_bit(SIGKILL) |
+				signal_bit(stop_signal);
+	const uint64_t foreign = worker->signals_seen & ~worker->signals_sent;
+	return foreign & (ending | signal_bit(status - 128));
+}
+
+/* The end came while the engine was away, or as it went: an engine that shuts down ends its containers, and has no time
+ * to tell. */
+static bool went_with_engine(const struct worker *worker)
+{
+	return !worker->host->containers_outlive_it && (!worker->exit_known || !worker->host->ready);
+}
+
+static void on_inquest_done(void *context, enum inquest_verdict verdict, const struct worker_exit *result,
+			    int stop_signal)
 {
 	struct worker *worker = context;
 	worker->inquest = NULL;
@@ -104,12 +124,19 @@ static void on_inquest_done(void *context, enum inquest_verdict verdict, const s
 	}
 	struct worker_exit exit = *result;
 	exit.out_of_memory = exit.out_of_memory || worker->oom_seen;
+	exit.stopped_by_other = was_signalled(worker, exit.status, stop_signal) || went_with_engine(worker);
 	container_enter(worker, CONTAINER_EXITED);
 	worker->events.on_exit(worker->events.context, &exit);
 }
 
 void container_begin_inquest(struct worker *worker)
 {
+	/* An engine tells of a signal after it was sent: whoever died of one may have been quicker. */
+	if (worker->exit_known && worker->exit_status > 128 && !worker->signals_seen && !worker->events_awaited) {
+		worker->events_awaited = true;
+		container_pause_for(worker, EVENTS_MS);
+		return;
+	}
 	int known_status = worker->exit_known ? worker->exit_status : -1;
 	worker->inquest = container_inquest_start(worker->host, worker->id, known_status, on_inquest_done, worker, NULL);
 	if (!worker->inquest)

@@ -3,11 +3,20 @@
 #include "node/runtime/container_spec.h"
 
 #include "base/cleanup.h"
+#include "node/runtime/pause_image.h"
 
 #include <stdbool.h>
 #include <string.h>
 
-enum { MEGABYTE = 1024 * 1024 };
+enum {
+	MEGABYTE = 1024 * 1024,
+	/* The program needs next to nothing, but what the engine starts it with runs under these limits too. */
+	PLACE_MEMORY_MB = 16,
+	PLACE_PIDS_MAX = 32,
+};
+
+/* Nobody: by number, since the image has no list of users. */
+#define PLACE_USER "65534:65534"
 
 static const int64_t MEMORY_MB_MAX = INT64_C(1) << 40;
 static const json_int_t NANO = 1000000000;
@@ -93,6 +102,48 @@ json_t *container_spec_body(const struct worker_spec *spec, const char *image, c
 		return NULL;
 	}
 	return steal(body);
+}
+
+int container_spec_share_network(json_t *body, const char *container_id)
+{
+	json_t *host = json_object_get(body, "HostConfig");
+	(void)json_object_del(host, "ExtraHosts"); /* the other container's are shared too, and engines refuse more */
+	return json_object_set_new(host, "NetworkMode", json_sprintf("container:%s", container_id)) ? ERR_NOMEM : 0;
+}
+
+/* A place never shares the machine's own network: the program would listen on the machine's loopback. */
+static const char *place_network(const struct place_spec *spec, const struct runtime_options *options)
+{
+	if (!spec->outbound)
+		return "none";
+	return options->network && options->network[0] && has_bridge(options->network) ? options->network : "bridge";
+}
+
+static json_t *place_host_config(const char *network, const char *folder)
+{
+	const json_int_t memory = (json_int_t)PLACE_MEMORY_MB * MEGABYTE;
+	return json_pack("{s:s, s:[s], s:b, s:[s], s:I, s:I, s:I, s:s, s:[{s:s, s:s, s:s, s:b}], s:{s:s, s:{s:s, s:s}}}",
+			 "NetworkMode", network, "CapDrop", "ALL", "ReadonlyRootfs", 1, "SecurityOpt",
+			 "no-new-privileges", "Memory", memory, "MemorySwap", memory, "PidsLimit",
+			 (json_int_t)PLACE_PIDS_MAX, "IpcMode", "private", "Mounts", "Type", "bind", "Source", folder,
+			 "Target", PAUSE_GATE, "ReadOnly", 1, "LogConfig", "Type", "json-file", "Config", "max-size",
+			 "64k", "max-file", "1");
+}
+
+json_t *container_spec_place_body(const struct place_spec *spec, const char *image, const char *folder,
+				  const struct runtime_options *options, struct err *err)
+{
+	json_t *labels = pairs(spec->labels);
+	int rc = json_object_set_new(labels, PLACE_LABEL, json_string("1"));
+	json_t *body = json_pack("{s:s, s:[s], s:s, s:o, s:o}", "Image", image, "Entrypoint", PAUSE_PROGRAM, "User",
+				 PLACE_USER, "Labels", labels, "HostConfig",
+				 place_host_config(place_network(spec, options), folder));
+	if (body && rc == 0)
+		return body;
+	json_decref(body);
+	(void)err_set(err, ERR_INVALID, "the place's container cannot be described: a path or label is not UTF-8 text, "
+					"or memory is short");
+	return NULL;
 }
 
 static const char *const FEATURE_FIELDS[ENGINE_FEATURES] = {

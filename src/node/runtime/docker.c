@@ -23,8 +23,11 @@
 #include "node/runtime/image.h"
 #include "node/runtime/json_lines.h"
 #include "node/runtime/orphans.h"
+#include "node/runtime/place.h"
+#include "node/runtime/signal_name.h"
 #include "proto/node_messages.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -172,6 +175,14 @@ static void begin_clearing(struct runtime *runtime)
 
 /* ---- WATCHING ---- */
 
+/* The engine tells it as text; SIGKILL where it does not tell. */
+static int signal_of(const json_t *event)
+{
+	const json_t *attributes = json_object_get(json_object_get(event, "Actor"), "Attributes");
+	const char *text = json_string_value(json_object_get(attributes, "signal"));
+	return text ? signal_number(text) : SIGKILL;
+}
+
 static int on_event(void *context, json_t *event)
 {
 	struct runtime *runtime = context;
@@ -179,6 +190,8 @@ static int on_event(void *context, json_t *event)
 	const char *id = json_string_value(json_object_get(json_object_get(event, "Actor"), "ID"));
 	if (action && id && strcmp(action, "oom") == 0)
 		container_note_out_of_memory(&runtime->host, id);
+	else if (action && id && strcmp(action, "kill") == 0)
+		container_note_signal(&runtime->host, id, signal_of(event));
 	return 0;
 }
 
@@ -218,7 +231,8 @@ static void on_watch_over(void *context, const struct engine_answer *answer)
 
 static int events_path(struct runtime *runtime, struct buf *path)
 {
-	AUTO_FREE char *filter = engine_host_filter(&runtime->host, "oom");
+	static const char *const WATCHED[] = {"oom", "kill", NULL};
+	AUTO_FREE char *filter = engine_host_filter(&runtime->host, WATCHED);
 	int rc = filter ? buf_printf(path, "/events") : ERR_NOMEM;
 	return rc ? rc : engine_query(path, "filters", filter);
 }
@@ -262,6 +276,7 @@ static void on_info(void *context, const struct engine_answer *answer)
 	const char *warning = engine_features_read(&runtime->host.features, answer->json, runtime->identity.podman);
 	if (warning)
 		engine_host_warn(&runtime->host, "%s", warning);
+	runtime->host.containers_outlive_it = json_is_true(json_object_get(answer->json, "LiveRestoreEnabled"));
 	begin_watching(runtime);
 }
 
@@ -387,6 +402,7 @@ static void docker_close(struct runtime *runtime)
 		return;
 	runtime->state = RUNTIME_CLOSED;
 	cancel_calls(runtime);
+	place_drop_all(&runtime->host);
 	container_drop_all(&runtime->host);
 	image_cancel_all(&runtime->host);
 	uv_close((uv_handle_t *)&runtime->timer, on_timer_closed);
@@ -404,6 +420,12 @@ static struct worker *docker_start(struct runtime *runtime, const struct worker_
 	return container_start(&runtime->host, spec, events, err);
 }
 
+static struct place *docker_open_place(struct runtime *runtime, const struct place_spec *spec,
+				       const struct place_events *events, struct err *err)
+{
+	return place_open(&runtime->host, spec, events, err);
+}
+
 const struct runtime_ops docker_runtime = {
 	.name = RUNTIME_DOCKER,
 	.open = docker_open,
@@ -413,4 +435,6 @@ const struct runtime_ops docker_runtime = {
 	.start = docker_start,
 	.signal = container_signal,
 	.remove = container_remove,
+	.open_place = docker_open_place,
+	.close_place = place_close,
 };

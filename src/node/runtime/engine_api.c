@@ -104,7 +104,7 @@ static void on_http_done(void *context, const struct http_result *result)
 static struct http_call *start_http(struct engine *engine, struct engine_call *call,
 				    const struct engine_request *request, struct err *err)
 {
-	AUTO_FREE char *body = request->body ? json_dumps(request->body, JSON_COMPACT) : NULL;
+	AUTO_FREE char *json = request->body ? json_dumps(request->body, JSON_COMPACT) : NULL;
 	struct buf url;
 	struct buf auth;
 	buf_init(&url, 16 * 1024);
@@ -114,18 +114,19 @@ static struct http_call *start_http(struct engine *engine, struct engine_call *c
 	int rc = buf_printf(&url, "%s%s", engine->prefix, request->path);
 	if (rc == 0 && request->registry_auth)
 		rc = buf_printf(&auth, "X-Registry-Auth: %s", request->registry_auth);
-	if (rc || (request->body && !body)) {
+	if (rc || (request->body && !json)) {
 		(void)err_set(err, ERR_NOMEM, "out of memory");
 	} else {
 		/* An engine wants the type of a body, also of one that is not there. */
-		const char *headers[] = {"Content-Type: application/json", auth.len ? buf_text(&auth) : NULL, NULL};
+		const char *type = request->archive ? "Content-Type: application/x-tar" : "Content-Type: application/json";
+		const char *headers[] = {type, auth.len ? buf_text(&auth) : NULL, NULL};
 		struct http_call_options options = {
 			.method = request->method,
 			.url = buf_text(&url),
 			.unix_socket = engine->socket_path,
 			.headers = headers,
-			.body = body,
-			.body_len = body ? strlen(body) : 0,
+			.body = request->archive ? request->archive : json,
+			.body_len = request->archive ? request->archive_len : json ? strlen(json) : 0,
 			.timeout_ms = request->timeout_ms,
 			.max_body = request->max_body,
 			.context = call,

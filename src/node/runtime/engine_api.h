@@ -25,6 +25,8 @@ struct engine_request {
 	const char *method;
 	const char *path;          /* "/containers/json?all=1", without the API version */
 	const json_t *body;        /* NULL without one */
+	const char *archive;       /* a tar archive in the place of `body`, or NULL */
+	size_t archive_len;
 	const char *registry_auth; /* the value of X-Registry-Auth, or NULL */
 	int64_t timeout_ms;        /* of the whole call; 0: none, for streams and waits */
 	size_t max_body;           /* 0: 1 MiB */

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "node/runtime/place_folder.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -77,9 +78,23 @@ void engine_host_done(struct engine_host *host)
 	free_strings(host->options.capabilities);
 	free_strings(host->options.owner_labels);
 	json_decref(host->owner_labels);
+	place_folder_close(host->places_folder);
 	for (size_t i = 0; i < host->warned_count; i++)
 		free(host->warned[i]);
 	*host = (struct engine_host){0};
+}
+
+const char *engine_host_places_folder(struct engine_host *host, struct err *err)
+{
+	if (host->places_folder)
+		return host->places_folder;
+	AUTO_FREE char *owner = json_dumps(host->owner_labels, JSON_COMPACT | JSON_SORT_KEYS);
+	if (!owner) {
+		(void)err_set(err, ERR_NOMEM, "out of memory");
+		return NULL;
+	}
+	host->places_folder = place_folder_open(owner, err);
+	return host->places_folder;
 }
 
 void engine_host_warn(struct engine_host *host, const char *format, ...)
@@ -114,7 +129,7 @@ bool engine_host_owns(const struct engine_host *host, const json_t *labels)
 	return json_object_size(host->owner_labels) > 0;
 }
 
-char *engine_host_filter(const struct engine_host *host, const char *event)
+char *engine_host_filter(const struct engine_host *host, const char *const *events)
 {
 	AUTO_JSON json_t *labels = json_array();
 	const char *name;
@@ -123,8 +138,13 @@ char *engine_host_filter(const struct engine_host *host, const char *event)
 		if (json_array_append_new(labels, json_sprintf("%s=%s", name, json_string_value(value))))
 			return NULL;
 	}
-	AUTO_JSON json_t *filter = event ? json_pack("{s:O, s:[s], s:[s]}", "label", labels, "type", "container",
-						     "event", event)
-					 : json_pack("{s:O}", "label", labels);
+	AUTO_JSON json_t *filter = json_pack("{s:O}", "label", labels);
+	if (events && (json_object_set_new(filter, "type", json_pack("[s]", "container")) ||
+		       json_object_set_new(filter, "event", json_array())))
+		return NULL;
+	for (; events && *events; events++) {
+		if (json_array_append_new(json_object_get(filter, "event"), json_string(*events)))
+			return NULL;
+	}
 	return filter ? json_dumps(filter, JSON_COMPACT) : NULL;
 }

@@ -18,6 +18,15 @@ struct engine_host {
 	json_t *owner_labels;           /* the same labels as an object */
 	struct worker *workers;         /* doubly linked; each adds and takes out itself */
 	struct image_call *images;      /* likewise */
+	struct place *places;           /* likewise */
+	char *places_folder;            /* place_folder.h; NULL until a place needs it */
+	bool containers_outlive_it;     /* the engine's shutdown ends no container (live restore) */
+	struct {                        /* of pause_image.c alone */
+		struct pause_image_wish *wishes;
+		struct engine_call *call; /* NULL: idle */
+		bool just_made;           /* by the last call; this look must find it */
+		bool made;                /* by this run, so that the name can be believed */
+	} pause_image;
 	char *warned[ENGINE_WARNINGS_MAX]; /* texts that were logged, so that each is logged once */
 	size_t warned_count;
 };
@@ -29,12 +38,15 @@ int engine_host_init(struct engine_host *host, uv_loop_t *loop, const struct run
 /* Frees what is its own; the engine must be closed, workers and images gone. */
 void engine_host_done(struct engine_host *host);
 
+/* The directory for the sockets of places (place_folder.h), made when it is first asked for; NULL with err set. */
+const char *engine_host_places_folder(struct engine_host *host, struct err *err);
+
 /* Logs a warning once per distinct text; after ENGINE_WARNINGS_MAX texts at debug level only. */
 void engine_host_warn(struct engine_host *host, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Whether labels, as the engine tells them, are those of a container of ours. */
 bool engine_host_owns(const struct engine_host *host, const json_t *labels);
 
-/* The filter that selects our containers: {"label": ["name=value", …]}, for a list or, with the name of an event, for
- * the event stream. free() it; NULL only without memory. */
-char *engine_host_filter(const struct engine_host *host, const char *event);
+/* The filter that selects our containers: {"label": ["name=value", …]}, for a list or, with the names of events (ended by
+ * NULL), for the event stream. free() it; NULL only without memory. */
+char *engine_host_filter(const struct engine_host *host, const char *const *events);

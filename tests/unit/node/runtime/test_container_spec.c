@@ -161,6 +161,70 @@ static void test_container_spec_survives_the_lack_of_memory(void **state)
 	json_decref(command);
 }
 
+static void test_container_spec_of_a_place_is_the_narrowest_sandbox(void **state)
+{
+	(void)state;
+	const struct place_spec place = {.name = "g", .labels = LABELS};
+	assert_body(container_spec_place_body(&place, "pause:1", "/run/x", &OPTIONS, NULL),
+		    "{\"Image\":\"pause:1\",\"Entrypoint\":[\"/pause\"],\"User\":\"65534:65534\","
+		    "\"Labels\":{\"idm-gridcore.node\":\"n1\",\"idm-gridcore.place\":\"1\"},"
+		    "\"HostConfig\":{\"NetworkMode\":\"none\",\"CapDrop\":[\"ALL\"],\"ReadonlyRootfs\":true,"
+		    "\"SecurityOpt\":[\"no-new-privileges\"],\"Memory\":16777216,\"MemorySwap\":16777216,"
+		    "\"PidsLimit\":32,\"IpcMode\":\"private\",\"Mounts\":[{\"Type\":\"bind\",\"Source\":\"/run/x\","
+		    "\"Target\":\"/gate\",\"ReadOnly\":true}],"
+		    "\"LogConfig\":{\"Type\":\"json-file\",\"Config\":{\"max-size\":\"64k\",\"max-file\":\"1\"}}}}");
+}
+
+static void assert_network(json_t *body, const char *expected)
+{
+	assert_non_null(body);
+	const json_t *host = json_object_get(body, "HostConfig");
+	assert_string_equal(json_string_value(json_object_get(host, "NetworkMode")), expected);
+	assert_null(json_object_get(host, "ExtraHosts"));
+	json_decref(body);
+}
+
+static void test_container_spec_of_a_place_goes_out_only_by_a_bridge(void **state)
+{
+	(void)state;
+	const struct place_spec place = {.name = "g", .labels = LABELS, .outbound = true};
+	static const struct {
+		const char *network;
+		const char *expected;
+	} CASES[] = {{"bridge", "bridge"}, {"own", "own"}, {"host", "bridge"}, {"none", "bridge"},
+		     {"container:x", "bridge"}, {"", "bridge"}, {NULL, "bridge"}};
+	for (size_t i = 0; i < sizeof(CASES) / sizeof(CASES[0]); i++) {
+		struct runtime_options options = OPTIONS;
+		options.network = CASES[i].network;
+		assert_network(container_spec_place_body(&place, "pause:1", "/run/x", &options, NULL),
+			       CASES[i].expected);
+	}
+}
+
+static void test_container_spec_shares_a_places_network_and_no_other(void **state)
+{
+	(void)state;
+	json_t *body = container_spec_body(&SPEC, "app:1", &OPTIONS, NULL);
+	assert_int_equal(container_spec_share_network(body, "abc"), 0);
+	assert_network(body, "container:abc");
+}
+
+static void test_container_spec_of_a_place_survives_no_memory(void **state)
+{
+	(void)state;
+	const struct place_spec place = {.name = "g", .labels = LABELS};
+	unsigned n = 0;
+	json_t *body;
+	do {
+		struct err err = {0};
+		fault_arm(++n);
+		body = container_spec_place_body(&place, "pause:1", "/run/x", &OPTIONS, &err);
+		assert_true(body || err.code);
+		json_decref(body);
+	} while (fault_disarm());
+	assert_non_null(body);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -171,6 +235,10 @@ int main(void)
 		cmocka_unit_test(test_container_spec_strips_what_the_engine_lacks),
 		cmocka_unit_test(test_container_spec_refuses_the_impossible),
 		cmocka_unit_test(test_container_spec_survives_the_lack_of_memory),
+		cmocka_unit_test(test_container_spec_of_a_place_is_the_narrowest_sandbox),
+		cmocka_unit_test(test_container_spec_of_a_place_goes_out_only_by_a_bridge),
+		cmocka_unit_test(test_container_spec_shares_a_places_network_and_no_other),
+		cmocka_unit_test(test_container_spec_of_a_place_survives_no_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

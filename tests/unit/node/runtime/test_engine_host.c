@@ -61,9 +61,9 @@ static void test_engine_host_filters_by_labels_and_event(void **state)
 	char *filter = engine_host_filter(&host, NULL);
 	assert_string_equal(filter, "{\"label\":[\"idm-gridcore.node=n1\",\"x=y\"]}");
 	free(filter);
-	filter = engine_host_filter(&host, "oom");
+	filter = engine_host_filter(&host, (const char *const[]){"oom", "kill", NULL});
 	assert_string_equal(filter, "{\"label\":[\"idm-gridcore.node=n1\",\"x=y\"],\"type\":[\"container\"],"
-				    "\"event\":[\"oom\"]}");
+				    "\"event\":[\"oom\",\"kill\"]}");
 	free(filter);
 	engine_host_done(&host);
 }
