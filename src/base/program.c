@@ -139,7 +139,13 @@ static bool first_run(const struct program *program, const char *path, int *exit
 
 static int load(const struct program *program, void *config, const char *path)
 {
-	return config_load(program->config, config, path, on_problem, NULL) ? EXIT_CODE_CONFIG : 0;
+	struct err err = {0};
+	if (config_load(program->config, config, path, on_problem, NULL))
+		return EXIT_CODE_CONFIG;
+	if (!program->check || program->check(config, &err) == 0)
+		return 0;
+	log_error(NULL, "%s: %s", path, err.text);
+	return EXIT_CODE_CONFIG;
 }
 
 static int find_and_load(const struct program *program, const struct options *options, void *config, char **path)

@@ -21,6 +21,8 @@ struct program {
 	/* Whether the program can work with such a fresh file; if not, `first_steps` says what to fill in. */
 	bool runs_unconfigured;
 	const char *first_steps;
+	/* Whether the values that were read go together; NULL: always. */
+	int (*check)(const void *config, struct err *err);
 };
 
 struct program_start {

@@ -228,6 +228,13 @@ static int listen_for_requests(struct hub *hub, struct err *err)
 	return hub->server ? 0 : (int)err->code;
 }
 
+static void warn_of_shared_token(const struct hub *hub)
+{
+	if (hub->config->token && *hub->config->token)
+		log_warn(NULL, "`token` is good for everything, so whoever owns a node is an admin; prefer admin_token, viewer_token "
+			       "and join_token");
+}
+
 static void log_listening(const struct hub *hub)
 {
 	const char *colon = strrchr(hub->config->bind, ':');
@@ -256,6 +263,7 @@ int hub_start(struct hub *hub, uv_loop_t *loop, const struct hub_config *config,
 	(void)uv_signal_start(&hub->on_sigterm, on_signal, SIGTERM);
 	(void)uv_signal_start(&hub->on_sigint, on_signal, SIGINT);
 	log_listening(hub);
+	warn_of_shared_token(hub);
 	return 0;
 }
 

@@ -26,6 +26,7 @@ struct hub {
 	uv_timer_t tick_timer; /* nodes: once a second */
 	uv_timer_t wait_timer; /* held calls: at the next deadline */
 	uv_signal_t on_sigterm, on_sigint;
+	int64_t direct_told;       /* position of the task that a call without a node's name last got as direct delivery */
 	int64_t refused_logged_ms; /* when a wrong token was last logged */
 	unsigned refused_since;    /* how many were not logged since */
 };

@@ -3,14 +3,12 @@
 #include "hub/hub_config.h"
 
 #include "base/config_checks.h"
+#include "base/state_directory.h"
 #include "base/url.h"
 #include "net/listen.h"
 
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { TOKEN_MIN_BYTES = 8, DAY_S = 24 * 60 * 60 };
 
@@ -27,9 +25,21 @@ static const struct config_key KEYS[] = {
 	{.name = "bind", .type = CONFIG_STRING, .offset = FIELD(bind), .fallback = "\"0.0.0.0:8080\"",
 	 .check = listen_check_address,
 	 .help = "Address and port to listen on. Port 0 takes a free one; the log tells which."},
-	{.name = "token", .type = CONFIG_STRING, .offset = FIELD(token), .required = true,
-	 .environment = "IDM_GRIDCORE_TOKEN", .check = check_token,
-	 .help = "What users and nodes must send as \"Authorization: Bearer <token>\"."},
+	{.name = "admin_token", .type = CONFIG_STRING, .offset = FIELD(admin_token),
+	 .environment = "IDM_GRIDCORE_ADMIN_TOKEN", .check = check_token,
+	 .help = "For whoever runs tasks: good for all of /api, and to register nodes. It is sent, as all of these are, as\n"
+		 "\"Authorization: Bearer <token>\"."},
+	{.name = "viewer_token", .type = CONFIG_STRING, .offset = FIELD(viewer_token),
+	 .environment = "IDM_GRIDCORE_VIEWER_TOKEN", .check = check_token,
+	 .help = "For whoever only looks: reads tasks and nodes, changes nothing. Empty: no such token."},
+	{.name = "join_token", .type = CONFIG_STRING, .offset = FIELD(join_token),
+	 .environment = "IDM_GRIDCORE_JOIN_TOKEN", .check = check_token,
+	 .help = "For machines: the token in each gridnode.toml. It only registers a node, which then gets a secret of its\n"
+		 "own. Empty: no such token."},
+	{.name = "token", .type = CONFIG_STRING, .offset = FIELD(token), .environment = "IDM_GRIDCORE_TOKEN",
+	 .check = check_token,
+	 .help = "One token in the place of all three, for agents that know no other way. Whoever has a node has it, and may\n"
+		 "then do everything. Empty: no such token."},
 	{.name = "state_dir", .type = CONFIG_STRING, .offset = FIELD(state_dir),
 	 .help = "Where tasks and nodes are kept. Empty: $STATE_DIRECTORY, else /var/lib/idm-gridcore for root,\n"
 		 "else ${XDG_STATE_HOME:-~/.local/state}/idm-gridcore."},
@@ -59,6 +69,30 @@ static const struct config_key KEYS[] = {
 	 .check = config_check_log_level, .help = "error, warn, info or debug."},
 };
 
+int hub_config_check(const void *values, struct err *err)
+{
+	const struct hub_config *config = values;
+	const struct {
+		const char *name, *value;
+	} tokens[] = {{"token", config->token},
+		      {"admin_token", config->admin_token},
+		      {"viewer_token", config->viewer_token},
+		      {"join_token", config->join_token}};
+	enum { COUNT = sizeof(tokens) / sizeof(tokens[0]) };
+	if (!*config->token && !*config->admin_token)
+		return err_set(err, ERR_INVALID,
+			       "neither admin_token nor token is set; set one here, or in $IDM_GRIDCORE_ADMIN_TOKEN or "
+			       "$IDM_GRIDCORE_TOKEN");
+	for (size_t i = 0; i < COUNT; i++) {
+		for (size_t j = i + 1; j < COUNT; j++) {
+			if (*tokens[i].value && strcmp(tokens[i].value, tokens[j].value) == 0)
+				return err_set(err, ERR_INVALID, "%s and %s are the same, but mean different rights; draw another",
+					       tokens[i].name, tokens[j].name);
+		}
+	}
+	return 0;
+}
+
 const struct config_table HUB_CONFIG_TABLE = {
 	.file_name = "computehub.toml",
 	.title = "computehub: the server of IDM-GridCore. Commented keys show their defaults.",
@@ -66,27 +100,7 @@ const struct config_table HUB_CONFIG_TABLE = {
 	.count = sizeof(KEYS) / sizeof(KEYS[0]),
 };
 
-static char *below(const char *directory, const char *rest)
-{
-	size_t size = strlen(directory) + strlen(rest) + 1;
-	char *path = malloc(size);
-	if (path)
-		(void)snprintf(path, size, "%s%s", directory, rest);
-	return path;
-}
-
 char *hub_config_state_directory(const struct hub_config *config)
 {
-	const char *from_systemd = getenv("STATE_DIRECTORY");
-	const char *state_home = getenv("XDG_STATE_HOME");
-	const char *home = getenv("HOME");
-	if (*config->state_dir)
-		return strdup(config->state_dir);
-	if (from_systemd && *from_systemd)
-		return strdup(from_systemd);
-	if (geteuid() == 0)
-		return strdup("/var/lib/idm-gridcore");
-	if (state_home && state_home[0] == '/')
-		return below(state_home, "/idm-gridcore");
-	return home && home[0] == '/' ? below(home, "/.local/state/idm-gridcore") : NULL;
+	return state_directory(config->state_dir);
 }

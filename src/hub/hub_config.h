@@ -5,7 +5,10 @@
 
 struct hub_config {
 	char *bind;
-	char *token;
+	char *token;        /* the seed's: good for everything; "" none */
+	char *admin_token;  /* everything a person may do; "" none */
+	char *viewer_token; /* reads; "" none */
+	char *join_token;   /* registers nodes; "" none */
 	char *state_dir; /* "": see hub_config_state_directory */
 	int64_t offline_after_s;
 	int64_t forget_after_s;
@@ -20,6 +23,9 @@ struct hub_config {
 };
 
 extern const struct config_table HUB_CONFIG_TABLE;
+
+/* What a table of keys cannot say: whether somebody may call at all, and whether each token means one thing. */
+int hub_config_check(const void *values, struct err *err) MUST_CHECK;
 
 /* Where the state lives: the key, else $STATE_DIRECTORY (systemd), else /var/lib/idm-gridcore for root or the user's
  * state directory. free() it; NULL without memory or a home. */

@@ -9,15 +9,17 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-/* A first run gets a token of its own: never a well-known one. */
+/* A first run gets tokens of its own, one for each kind of caller: never well-known ones. */
 static size_t first_values(struct config_initial *into, size_t max)
 {
-	static char token[TOKEN_SIZE];
-	if (max < 1)
-		return 0;
-	random_token(token);
-	into[0] = (struct config_initial){.name = "token", .value = token};
-	return 1;
+	static const char *const NAMES[] = {"admin_token", "viewer_token", "join_token"};
+	static char tokens[sizeof(NAMES) / sizeof(NAMES[0])][TOKEN_SIZE];
+	size_t count = 0;
+	for (; count < sizeof(NAMES) / sizeof(NAMES[0]) && count < max; count++) {
+		random_token(tokens[count]);
+		into[count] = (struct config_initial){.name = NAMES[count], .value = tokens[count]};
+	}
+	return count;
 }
 
 static const struct program PROGRAM = {
@@ -26,7 +28,8 @@ static const struct program PROGRAM = {
 	.config = &HUB_CONFIG_TABLE,
 	.first_values = first_values,
 	.runs_unconfigured = true,
-	.first_steps = "give its token to your nodes (gridnode.toml) and use it in your calls",
+	.check = hub_config_check,
+	.first_steps = "its join_token is for your nodes (gridnode.toml), its admin_token for your own calls",
 };
 
 static int run(const struct hub_config *config)

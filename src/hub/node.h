@@ -14,6 +14,9 @@
 
 enum { NODE_SECRET_HASH_SIZE = 65 };
 
+/* In the place of a secret's hash: there was one, and nobody has it any more. */
+#define NODE_REVOKED "revoked"
+
 struct task_wait;
 
 struct node {
@@ -29,7 +32,8 @@ struct node {
 	char *runtime;                   /* NULL from a seed agent */
 	bool leases;                     /* understands leased delivery */
 	int64_t epoch;                   /* the last one that was issued to a run of it; 0: none yet */
-	char secret_hash[NODE_SECRET_HASH_SIZE]; /* of its own secret, in hex; "" where it has none */
+	char secret_hash[NODE_SECRET_HASH_SIZE]; /* of its own secret, in hex; NODE_REVOKED; "" where it never had one */
+	int64_t direct_told;             /* position of the leased task that it last got as direct delivery; 0: none */
 	bool stop_requested;
 	int64_t registered_ms;           /* wall clock, first time */
 	int64_t seen_ms;                 /* monotonic: decides who is Offline */
@@ -48,7 +52,8 @@ struct node {
 	bool online;                     /* which of the registry's two lists it is in */
 	struct task_wait *wait;          /* its held call, or NULL */
 	struct node *prev, *next;        /* in that list, longest silent first */
-	UT_hash_handle hh;
+	UT_hash_handle hh;               /* by id */
+	UT_hash_handle hh_secret;        /* by secret_hash, where that is one */
 };
 
 void node_free(struct node *node);

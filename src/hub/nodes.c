@@ -3,7 +3,7 @@
  * Two lists hold every node once, each ordered by when it was last heard: `online` and `offline`. A message moves a node
  * to the end of `online`; the tick moves overdue heads of `online` to the end of `offline`, and forgets old heads of
  * `offline`. So no tick ever walks over nodes that are well. */
-#include "hub/nodes.h"
+#include "hub/nodes_parts.h"
 
 #include "base/log.h"
 
@@ -15,19 +15,6 @@
 enum {
 	SAVE_AFTER_MS = 60 * 1000, /* how old the stored time may be */
 	SAVES_PER_TICK = 500,
-};
-
-struct nodes {
-	struct store *store;
-	struct nodes_options options;
-	struct node *by_id;   /* uthash, in the order of registration */
-	struct node *online;
-	struct node *offline;
-	struct node *save_cursor; /* NULL: the next tick begins at the head of `online` */
-	uint64_t last_order;
-	int64_t last_registered_ms;
-	int64_t loaded_ms;    /* monotonic; used while loading */
-	int64_t loaded_wall_ms;
 };
 
 static void enlist(struct nodes *nodes, struct node *node, bool online)
@@ -49,12 +36,13 @@ static void delist(struct nodes *nodes, struct node *node)
 		DL_DELETE(nodes->offline, node);
 }
 
-static void add(struct nodes *nodes, struct node *node, bool online)
+void nodes_add(struct nodes *nodes, struct node *node, bool online)
 {
 	node->order = ++nodes->last_order;
 	if (node->registered_ms > nodes->last_registered_ms)
 		nodes->last_registered_ms = node->registered_ms;
 	HASH_ADD_STR(nodes->by_id, id, node);
+	nodes_index_secret(nodes, node);
 	enlist(nodes, node, online);
 }
 
@@ -62,6 +50,7 @@ static void remove_node(struct nodes *nodes, struct node *node)
 {
 	assert(!node->wait);
 	delist(nodes, node);
+	nodes_unindex_secret(nodes, node);
 	HASH_DEL(nodes->by_id, node); /* NOLINT(clang-analyzer-core.NullDereference): uthash's own */
 	node_free(node);
 }
@@ -82,7 +71,7 @@ static void on_loaded(void *context, struct node *node)
 	if (age > nodes->options.offline_after_ms)
 		age = nodes->options.offline_after_ms; /* the hub was away and heard nobody: nobody is forgotten for that */
 	node->seen_ms = nodes->loaded_ms - age;
-	add(nodes, node, age < nodes->options.offline_after_ms);
+	nodes_add(nodes, node, age < nodes->options.offline_after_ms);
 }
 
 struct nodes *nodes_load(struct store *store, const struct nodes_options *options, struct moment now, struct err *err)
@@ -186,7 +175,7 @@ size_t nodes_count_able(const struct nodes *nodes, const struct task_spec *spec)
 
 /* ---- changing ---- */
 
-static int save(struct nodes *nodes, struct node *node, struct err *err)
+int nodes_save(struct nodes *nodes, struct node *node, struct err *err)
 {
 	int rc = store_begin(nodes->store, err);
 	if (rc)
@@ -200,57 +189,6 @@ static int save(struct nodes *nodes, struct node *node, struct err *err)
 	if (!rc)
 		node->saved_wall_ms = node->seen_wall_ms;
 	return rc;
-}
-
-static bool same_run(const struct node *node, const char *run)
-{
-	return node->run && run && strcmp(node->run, run) == 0;
-}
-
-static int register_new(struct nodes *nodes, const struct register_message *message, struct moment now,
-			struct node **registered, struct err *err)
-{
-	if (nodes_count(nodes) >= nodes->options.max_nodes)
-		return err_set(err, ERR_TOO_BIG, "the hub knows %zu nodes already, its limit", nodes->options.max_nodes);
-	struct node *node = calloc(1, sizeof(*node));
-	if (!node || !node_take_registration(node, message)) {
-		node_free(node);
-		return err_set(err, ERR_NOMEM, "out of memory");
-	}
-	random_uuid(node->id);
-	/* Growing, whatever the clock does: the store keeps the order of nodes by it. */
-	node->registered_ms = now.wall_ms > nodes->last_registered_ms ? now.wall_ms : nodes->last_registered_ms + 1;
-	node->seen_wall_ms = now.wall_ms;
-	node->seen_ms = now.monotonic_ms;
-	int rc = save(nodes, node, err);
-	if (rc) {
-		node_free(node);
-		return rc;
-	}
-	add(nodes, node, true);
-	*registered = node;
-	return 0;
-}
-
-static int register_again(struct nodes *nodes, struct node *node, const struct register_message *message,
-			  struct moment now, struct err *err)
-{
-	if (!same_run(node, message->run))
-		node->stop_requested = false; /* for good: the run that it was for is over, even if this cannot be saved now */
-	if (!node_take_registration(node, message))
-		return err_set(err, ERR_NOMEM, "out of memory");
-	nodes_seen(nodes, node, now);
-	return save(nodes, node, err);
-}
-
-int nodes_register(struct nodes *nodes, const struct register_message *message, struct moment now, struct node **node,
-		   struct err *err)
-{
-	struct node *known = message->node_id ? nodes_find(nodes, message->node_id) : NULL;
-	if (!known)
-		return register_new(nodes, message, now, node, err);
-	*node = known;
-	return register_again(nodes, known, message, now, err);
 }
 
 static void log_node(const struct node *node, const char *what)
@@ -270,11 +208,11 @@ void nodes_seen(struct nodes *nodes, struct node *node, struct moment now)
 	enlist(nodes, node, true);
 }
 
-static void leave(struct nodes *nodes, struct node *node)
+void nodes_put_offline(struct nodes *nodes, struct node *node, const char *why)
 {
 	delist(nodes, node);
 	enlist(nodes, node, false);
-	log_node(node, "left");
+	log_node(node, why);
 }
 
 int nodes_heartbeat(struct nodes *nodes, struct node *node, const struct heartbeat_message *message, struct moment now,
@@ -284,7 +222,7 @@ int nodes_heartbeat(struct nodes *nodes, struct node *node, const struct heartbe
 	if (!node_take_heartbeat(node, message))
 		return err_set(err, ERR_NOMEM, "out of memory");
 	if (message->leaving)
-		leave(nodes, node);
+		nodes_put_offline(nodes, node, "left");
 	return 0;
 }
 
@@ -292,7 +230,7 @@ int nodes_request_stop(struct nodes *nodes, struct node *node, struct err *err)
 {
 	bool was_stopped = node->stop_requested;
 	node->stop_requested = true;
-	int rc = save(nodes, node, err);
+	int rc = nodes_save(nodes, node, err);
 	if (rc)
 		node->stop_requested = was_stopped;
 	return rc;
@@ -300,14 +238,10 @@ int nodes_request_stop(struct nodes *nodes, struct node *node, struct err *err)
 
 /* ---- the tick ---- */
 
-static void put_offline(struct nodes *nodes, struct moment now)
+static void put_overdue_offline(struct nodes *nodes, struct moment now)
 {
-	while (nodes->online && now.monotonic_ms - nodes->online->seen_ms >= nodes->options.offline_after_ms) {
-		struct node *node = nodes->online;
-		delist(nodes, node);
-		enlist(nodes, node, false);
-		log_node(node, "offline: not heard from");
-	}
+	while (nodes->online && now.monotonic_ms - nodes->online->seen_ms >= nodes->options.offline_after_ms)
+		nodes_put_offline(nodes, nodes->online, "offline: not heard from");
 }
 
 static void forget(struct nodes *nodes, struct moment now)
@@ -335,7 +269,7 @@ static void forget(struct nodes *nodes, struct moment now)
 
 void nodes_tick(struct nodes *nodes, struct moment now)
 {
-	put_offline(nodes, now);
+	put_overdue_offline(nodes, now);
 	forget(nodes, now);
 	(void)save_times(nodes, SAVE_AFTER_MS, SAVES_PER_TICK);
 }

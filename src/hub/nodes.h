@@ -44,10 +44,28 @@ size_t nodes_count(const struct nodes *nodes);
 /* How many online nodes understand leases and could run the task. */
 size_t nodes_count_able(const struct nodes *nodes, const struct task_spec *spec);
 
-/* A known id is kept, an absent or unknown one gets a new UUID. A new run clears a stop flag, the same one does not; a
- * seed agent has no run, so each of its registrations is a new one. ERR_TOO_BIG: too many nodes. */
-int nodes_register(struct nodes *nodes, const struct register_message *message, struct moment now, struct node **node,
-		   struct err *err) MUST_CHECK;
+/* The node whose own secret this is, or NULL. */
+struct node *nodes_find_by_secret(const struct nodes *nodes, const char *secret);
+
+/* What somebody who registers has shown by the way he came. */
+struct claim {
+	struct node *node; /* whose own secret it was, or NULL */
+	bool seed;         /* he has the seed's token, which keeps the ids of nodes that never had a secret */
+};
+
+struct registration {
+	struct node *node;
+	char secret[TOKEN_SIZE]; /* the node's new secret, which nobody will see again; "" where it has one, or needs none */
+};
+
+/* A known id is kept against its secret (the claim's, or the message's), or as the claim says; else the node is a new one with
+ * a new UUID. One that understands leases gets a secret. A new run gets a new epoch (R5) and clears a stop flag, the same one does
+ * not; a seed agent has no run, so each of its registrations is a new one. ERR_TOO_BIG: too many nodes. */
+int nodes_register(struct nodes *nodes, const struct register_message *message, const struct claim *claim,
+		   struct moment now, struct registration *registered, struct err *err) MUST_CHECK;
+
+/* Its secret is worth nothing from now on, and it is Offline. ERR_STATE: it never had one. */
+int nodes_revoke(struct nodes *nodes, struct node *node, struct err *err) MUST_CHECK;
 
 /* Any message of the node: it is alive. */
 void nodes_seen(struct nodes *nodes, struct node *node, struct moment now);

@@ -12,9 +12,11 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/state_directory.h"
 #include "base/text.h"
 #include "node/id_lock.h"
 #include "node/runtime/docker.h"
+#include "node/secret_file.h"
 #include "node/worker_description.h"
 #include "proto/platform.h"
 
@@ -127,10 +129,23 @@ static int claim_id(struct agent *agent, struct err *err)
 	return agent->id_lock < 0 ? agent->id_lock : 0;
 }
 
-static void on_registered(void *context, const char *node_id)
+static void save_secret(const struct agent *agent, const char *node_id, const char *secret)
+{
+	struct err err = {0};
+	if (secret_file_write(agent->state_directory, node_id, secret, &err))
+		log_warn(NULL, "the node's secret could not be saved: %s; the next start registers as a new node", err.text);
+	if (strcmp(agent->node_id, node_id) != 0)
+		secret_file_remove(agent->state_directory, agent->node_id);
+}
+
+static void on_registered(void *context, const struct hub_registration *registration)
 {
 	struct agent *agent = context;
+	const char *node_id = registration->node_id;
+	agent->epoch = registration->epoch;
 	log_info(NULL, "registered at %s as node %s", agent->config->server_url, node_id);
+	if (registration->new_secret && node_id_is_valid(node_id))
+		save_secret(agent, node_id, registration->new_secret);
 	if (strcmp(agent->node_id, node_id) == 0)
 		return;
 	if (!node_id_is_valid(node_id)) {
@@ -271,6 +286,7 @@ static int find_identity(struct agent *agent, struct err *err)
 	text_copy(agent->hostname, sizeof(agent->hostname), agent->config->hostname);
 	if (!agent->hostname[0] && gethostname(agent->hostname, sizeof(agent->hostname) - 1))
 		(void)snprintf(agent->hostname, sizeof(agent->hostname), "unknown");
+	agent->state_directory = state_directory(agent->config->state_dir);
 	int rc = agent->node_id[0] ? claim_id(agent, err) : 0;
 	return rc ? rc : cpus_of_this_process(&agent->cpus, err);
 }
@@ -298,9 +314,20 @@ static int make_slots(struct agent *agent, const struct platform *platform, stru
 	return agent->slots ? 0 : err_set(err, ERR_NOMEM, "out of memory");
 }
 
+static void read_secret(const struct agent *agent, char secret[LIMIT_NODE_SECRET + 1])
+{
+	struct err err = {0};
+	secret[0] = '\0';
+	if (agent->node_id[0] &&
+	    secret_file_read(agent->state_directory, agent->node_id, secret, LIMIT_NODE_SECRET + 1, &err))
+		log_warn(NULL, "the node's secret could not be read: %s; registering without it, perhaps as a new node", err.text);
+}
+
 static int make_hub_client(struct agent *agent, const struct platform *platform, struct err *err)
 {
 	const struct node_config *config = agent->config;
+	char secret[LIMIT_NODE_SECRET + 1];
+	read_secret(agent, secret);
 	const struct hub_client_options options = {
 		.server_url = config->server_url,
 		.token = config->token,
@@ -314,8 +341,10 @@ static int make_hub_client(struct agent *agent, const struct platform *platform,
 				 .agent_version = PROJECT_VERSION,
 				 .runtime = agent->ops->name,
 				 .slots = (json_int_t)(config->parallelism ? (size_t)config->parallelism
-									   : agent->cpus.count)},
+									   : agent->cpus.count),
+				 .leases = true},
 		.node_id = agent->node_id,
+		.node_secret = secret,
 		.context = agent,
 		.on_registered = on_registered,
 		.on_task = on_task,
@@ -324,6 +353,7 @@ static int make_hub_client(struct agent *agent, const struct platform *platform,
 	};
 	agent->http = http_client_new(agent->loop, "gridnode/" PROJECT_VERSION);
 	agent->hub = agent->http ? hub_client_new(agent->loop, agent->http, &options) : NULL;
+	explicit_bzero(secret, sizeof(secret));
 	return agent->hub ? 0 : err_set(err, ERR_NOMEM, "out of memory");
 }
 
@@ -363,6 +393,7 @@ void agent_close(struct agent *agent)
 	slots_close(agent->slots);
 	http_client_close(agent->http);
 	task_config_done(&agent->task);
+	free(steal(agent->state_directory));
 	if (agent->id_lock >= 0)
 		(void)close(agent->id_lock);
 	uv_close((uv_handle_t *)&agent->step_timer, NULL);

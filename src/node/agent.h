@@ -20,6 +20,8 @@ struct agent {
 	const char *config_path; /* where a new id is saved */
 	enum agent_state state;
 	char node_id[LIMIT_NODE_ID + 1]; /* "" before the first registration */
+	char *state_directory;           /* where its secret is kept; NULL: nowhere */
+	int64_t epoch;                   /* of this run, as the hub counts; 0: not known, or a seed hub */
 	int id_lock;                     /* keeps node_id ours on this machine; -1 without one */
 	char run[UUID_SIZE];             /* drawn at this start */
 	char hostname[LIMIT_HOSTNAME + 1];

@@ -1,9 +1,12 @@
 /* Owns the calls to the hub and their repetition. Called by the agent; never decides what to run.
  *
  *   REGISTERING --answer--> SERVING: heartbeats and the task call, each a loop of its own
- *     ^    |                   |  |
- *     |    +--error: backoff   |  +--leave--> LEAVING --told, or not in time--> on_left
- *     +-----404 to either------+
+ *     ^    |                      |  |
+ *     |    +--error: backoff      |  +--leave--> LEAVING --told, or not in time--> on_left
+ *     +--404, or 401 to our secret+
+ *
+ * A hub gives each node a secret of its own at registration; from then on every call carries it, registrations too. A hub that
+ * refuses it has revoked or lost it: it is forgotten, and the token registers us anew, as another node if the hub wants.
  *
  *   heartbeat: timer --> call --> timer (the interval; soon, when something changed; backoff after an error)
  *   task:      call (held by the hub) --> on_task --> call …; backoff after an error
@@ -17,10 +20,12 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/config_checks.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "proto/limits.h"
 
 #include <assert.h>
 #include <string.h>
@@ -38,7 +43,7 @@ enum {
 	BACKOFF_BASE_MS = 1000,
 	BACKOFF_MAX_MS = 60 * 1000,
 	BODY_MAX = 1024 * 1024,
-	NODE_ID_SIZE = 65,
+	NODE_ID_SIZE = LIMIT_NODE_ID + 1,
 };
 
 enum hub_client_state { HUB_REGISTERING, HUB_SERVING, HUB_LEAVING };
@@ -57,7 +62,9 @@ struct hub_client {
 	struct hub_client_options options;
 	enum hub_client_state state;
 	char node_id[NODE_ID_SIZE]; /* "" before the first registration */
-	char *authorization;        /* the header */
+	char *authorization;        /* the header with the token */
+	char *own_authorization;    /* with our own secret; NULL while we have none */
+	char secret[LIMIT_NODE_SECRET + 1];
 	struct repeated registration;
 	struct repeated heartbeat;
 	struct repeated task;
@@ -115,15 +122,42 @@ static void describe_refusal(const struct hub_client *client, const struct http_
 	json_t *error = json_object_get(body, "error");
 	if (json_is_string(json_object_get(error, "message")))
 		message = json_string_value(json_object_get(error, "message"));
-	if (result->status == 401 || result->status == 403)
-		(void)err_set(err, ERR_DENIED, "the hub at %s refuses our token: %s must be the hub's",
+	if (result->status == 401)
+		(void)err_set(err, ERR_DENIED, "the hub at %s refuses our token: %s must have the hub's join_token (or its token)",
 			      client->options.server_url, client->options.token_hint);
+	else if (result->status == 403)
+		(void)err_set(err, ERR_DENIED, "the hub at %s refuses our token: %s: %.200s", client->options.server_url,
+			      client->options.token_hint, message);
 	else
 		(void)err_set(err, ERR_PROTOCOL, "the hub at %s answered %d %.200s", client->options.server_url,
 			      result->status, message);
 }
 
-/* The answer as JSON, or NULL with what went wrong. A 404 is ERR_NOT_FOUND. */
+static char *make_authorization(const char *token)
+{
+	struct buf header;
+	buf_init(&header, 8192);
+	if (buf_printf(&header, "Authorization: Bearer %s", token)) {
+		buf_done(&header);
+		return NULL;
+	}
+	return buf_steal(&header);
+}
+
+/* A secret that the hub does not take is worth nothing: without it, the next registration carries the token. */
+static bool forget_refused_secret(struct hub_client *client, const struct http_result *result)
+{
+	if (result->error || result->status != 401 || !client->own_authorization)
+		return false;
+	log_warn(NULL, "the hub at %s does not take this node's secret (revoked, or lost with the hub's state); registering anew "
+		       "with the token", client->options.server_url);
+	free(client->own_authorization);
+	client->own_authorization = NULL;
+	client->secret[0] = '\0';
+	return true;
+}
+
+/* The answer as JSON, or NULL with what went wrong. */
 static json_t *read_answer(const struct hub_client *client, const struct http_result *result, struct err *err)
 {
 	if (result->error) {
@@ -133,8 +167,6 @@ static json_t *read_answer(const struct hub_client *client, const struct http_re
 	}
 	if (result->status != 200) {
 		describe_refusal(client, result, err);
-		if (result->status == 404)
-			err->code = ERR_NOT_FOUND;
 		return NULL;
 	}
 	json_t *body = json_loadb(result->body, result->body_len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, NULL);
@@ -161,7 +193,8 @@ static struct http_call *call(struct hub_client *client, const char *method, con
 	struct http_call *started = NULL;
 	struct err err = {0};
 	if (buf_printf(&url, "%.*s%s", (int)base_len, client->options.server_url, path) == 0) {
-		const char *const headers[] = {client->authorization, "Content-Type: application/json", NULL};
+		const char *authorization = client->own_authorization ? client->own_authorization : client->authorization;
+		const char *const headers[] = {authorization, "Content-Type: application/json", NULL};
 		const struct http_call_options options = {
 			.method = method,
 			.url = buf_text(&url),
@@ -201,12 +234,23 @@ static void tell_stop(struct hub_client *client)
 
 static void register_again(struct hub_client *client)
 {
-	log_warn(NULL, "the hub does not know this node any more; registering again");
 	client->state = HUB_REGISTERING;
 	client->version = -1;
 	stop_repeating(&client->heartbeat);
 	stop_repeating(&client->task);
 	repeat_in(&client->registration, backoff_next_ms(&client->registration.backoff, random_u32()));
+}
+
+/* 404, or 401 to our own secret: then a registration is under way. */
+static bool is_unknown_to_hub(struct hub_client *client, const struct http_result *result)
+{
+	bool unknown = !result->error && result->status == 404;
+	if (!unknown && !forget_refused_secret(client, result))
+		return false;
+	if (unknown)
+		log_warn(NULL, "the hub does not know this node any more; registering again");
+	register_again(client);
+	return true;
 }
 
 static void serve(struct hub_client *client)
@@ -217,32 +261,65 @@ static void serve(struct hub_client *client)
 	repeat_in(&client->task, 0);
 }
 
+/* From now on calls carry it. */
+static bool take_secret(struct hub_client *client, const char *secret)
+{
+	char *authorization = make_authorization(secret);
+	if (!authorization)
+		return false;
+	free(client->own_authorization);
+	client->own_authorization = authorization;
+	text_copy(client->secret, sizeof(client->secret), secret);
+	return true;
+}
+
+static int read_registration(const struct hub_client *client, json_t *answer, struct hub_registration *registration,
+			     struct err *err)
+{
+	json_int_t epoch = 0;
+	const struct json_field fields[] = {
+		{.name = "node_id", .type = JSON_FIELD_STRING, .into = &registration->node_id, .required = true, .max_len = NODE_ID_SIZE - 1},
+		{.name = "node_secret", .type = JSON_FIELD_STRING, .into = &registration->new_secret, .max_len = LIMIT_NODE_SECRET},
+		{.name = "epoch", .type = JSON_FIELD_INTEGER, .into = &epoch, .min = 1, .max = INT64_MAX},
+	};
+	bool ok = json_is_object(answer) &&
+		  json_read_fields(answer, fields, sizeof(fields) / sizeof(fields[0]), false, err) == 0 &&
+		  (!registration->new_secret || config_check_token(registration->new_secret, err) == 0);
+	registration->epoch = epoch;
+	return ok ? 0 : err_set(err, ERR_PROTOCOL, "what answers at %s is not a hub: no node_id, or none that can be one",
+				client->options.server_url);
+}
+
 static void on_registered(void *context, const struct http_result *result)
 {
 	struct hub_client *client = context;
 	struct err err = {0};
-	const char *node_id = NULL;
+	struct hub_registration registration = {0};
 	client->registration.call = NULL;
+	if (forget_refused_secret(client, result)) {
+		repeat_in(&client->registration, backoff_next_ms(&client->registration.backoff, random_u32()));
+		return;
+	}
 	AUTO_JSON json_t *answer = read_answer(client, result, &err);
-	const struct json_field fields[] = {{.name = "node_id", .type = JSON_FIELD_STRING, .into = &node_id,
-					     .required = true, .max_len = NODE_ID_SIZE - 1}};
-	if (answer && (!json_is_object(answer) || json_read_fields(answer, fields, 1, false, &err)))
-		(void)err_set(&err, ERR_PROTOCOL, "what answers at %s is not a hub: no node_id",
-			      client->options.server_url);
+	if (answer)
+		(void)read_registration(client, answer, &registration, &err);
+	if (!err.code && registration.new_secret && !take_secret(client, registration.new_secret))
+		(void)err_set(&err, ERR_NOMEM, "out of memory");
 	if (err.code) {
 		repeat_after_error(client, &client->registration, &err);
 		return;
 	}
 	note_answer(client);
-	text_copy(client->node_id, sizeof(client->node_id), node_id);
+	text_copy(client->node_id, sizeof(client->node_id), registration.node_id);
 	serve(client);
-	client->options.on_registered(client->options.context, client->node_id);
+	client->options.on_registered(client->options.context, &registration);
 }
 
 static void start_registration(struct hub_client *client)
 {
 	struct register_message message = client->options.registration;
 	message.node_id = client->node_id[0] ? client->node_id : NULL;
+	message.node_secret = client->secret[0] ? client->secret : NULL;
 	AUTO_JSON json_t *body = register_message_encode(&message);
 	start_or_back_off(&client->registration,
 			  body ? call(client, "POST", "/gridnode/register", body, CALL_TIMEOUT_MS, on_registered) : NULL);
@@ -265,11 +342,11 @@ static void on_heartbeat_done(void *context, const struct http_result *result)
 	struct hub_client *client = context;
 	struct err err = {0};
 	client->heartbeat.call = NULL;
+	if (is_unknown_to_hub(client, result))
+		return;
 	AUTO_JSON json_t *answer = read_answer(client, result, &err);
 	if (answer)
 		on_heartbeat_answer(client, answer);
-	else if (err.code == ERR_NOT_FOUND)
-		register_again(client);
 	else
 		repeat_after_error(client, &client->heartbeat, &err);
 }
@@ -337,10 +414,10 @@ static void on_task_done(void *context, const struct http_result *result)
 	struct hub_client *client = context;
 	struct err err = {0};
 	client->task.call = NULL;
+	if (is_unknown_to_hub(client, result))
+		return;
 	AUTO_JSON json_t *answer = read_answer(client, result, &err);
-	if (!answer && err.code == ERR_NOT_FOUND) {
-		register_again(client);
-	} else if (!answer) {
+	if (!answer) {
 		repeat_after_error(client, &client->task, &err);
 	} else {
 		note_answer(client);
@@ -410,17 +487,6 @@ static void init_repeated(struct hub_client *client, struct repeated *repeated, 
 	client->handles++;
 }
 
-static char *make_authorization(const char *token)
-{
-	struct buf header;
-	buf_init(&header, 8192);
-	if (buf_printf(&header, "Authorization: Bearer %s", token)) {
-		buf_done(&header);
-		return NULL;
-	}
-	return buf_steal(&header);
-}
-
 struct hub_client *hub_client_new(uv_loop_t *loop, struct http_client *http, const struct hub_client_options *options)
 {
 	struct hub_client *client = calloc(1, sizeof(*client));
@@ -435,6 +501,11 @@ struct hub_client *hub_client_new(uv_loop_t *loop, struct http_client *http, con
 	client->authorization = authorization;
 	client->version = -1;
 	text_copy(client->node_id, sizeof(client->node_id), options->node_id);
+	if (options->node_secret[0] && !take_secret(client, options->node_secret)) {
+		free(client->authorization);
+		free(client);
+		return NULL;
+	}
 	init_repeated(client, &client->registration, loop, start_registration);
 	init_repeated(client, &client->heartbeat, loop, start_heartbeat);
 	init_repeated(client, &client->task, loop, start_task_call);
@@ -449,6 +520,7 @@ static void on_timer_closed(uv_handle_t *handle)
 	if (--client->handles > 0)
 		return;
 	free(client->authorization);
+	free(client->own_authorization);
 	free(client);
 }
 

@@ -13,18 +13,26 @@
 
 struct hub_client;
 
+/* What the hub answered to our registration; the strings are borrowed. */
+struct hub_registration {
+	const char *node_id;
+	const char *new_secret; /* to be kept; NULL where we have it already, or where the hub gives none */
+	int64_t epoch;          /* of this run; 0 from a hub without leases */
+};
+
 struct hub_client_options {
 	const char *server_url;
-	const char *token;
+	const char *token;      /* registers; all other calls too where the hub gives no secrets (a seed hub) */
 	const char *token_hint; /* where the token is set, for the message about a wrong one */
 	const char *platform;   /* "linux/amd64" */
 	int64_t heartbeat_interval_ms;
-	struct register_message registration; /* without node_id */
+	struct register_message registration; /* without node_id and node_secret */
 	const char *node_id;                  /* "": none yet */
+	const char *node_secret;              /* "": none yet */
 
 	void *context;
-	/* The hub knows us now, under this id; again after it had forgotten us. */
-	void (*on_registered)(void *context, const char *node_id);
+	/* The hub knows us now; again after it had forgotten us. */
+	void (*on_registered)(void *context, const struct hub_registration *registration);
 	/* What to work on: an object or JSON null. Also when it is what it was. */
 	void (*on_task)(void *context, json_t *task);
 	/* The hub wants this agent to end. Told once. */
@@ -33,7 +41,7 @@ struct hub_client_options {
 	void (*fill_heartbeat)(void *context, struct heartbeat_message *message);
 };
 
-/* The options' pointers must outlive the client. Begins to register at once. */
+/* The options' pointers must outlive the client, except the secret, which is copied. Begins to register at once. */
 struct hub_client *hub_client_new(uv_loop_t *loop, struct http_client *http, const struct hub_client_options *options);
 
 /* Something that heartbeats tell has changed: the next one comes soon. */

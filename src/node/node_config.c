@@ -43,7 +43,7 @@ static const struct config_key KEYS[] = {
 	{.name = "server_url", .type = CONFIG_STRING, .offset = FIELD(server_url), .required = true,
 	 .check = url_check_http, .help = "Where the hub is, for example \"http://192.168.1.100:8080\"."},
 	{.name = "token", .type = CONFIG_STRING, .offset = FIELD(token), .required = true,
-	 .environment = "IDM_GRIDCORE_TOKEN", .check = config_check_token, .help = "The hub's token."},
+	 .environment = "IDM_GRIDCORE_TOKEN", .check = config_check_token, .help = "The hub's join_token (or its single token): what registers this node."},
 	{.name = "node_id", .type = CONFIG_STRING, .offset = FIELD(node_id), .check = check_node_id,
 	 .help = "Who this node is. The hub gives it at the first registration; the agent saves it here."},
 	{.name = "parallelism", .type = CONFIG_INTEGER, .offset = FIELD(parallelism), .fallback = "0", .min = 0,
@@ -74,6 +74,9 @@ static const struct config_key KEYS[] = {
 	 .help = "Patterns (* and ?) of images that tasks may run on this machine."},
 	{.name = "docker_host", .type = CONFIG_STRING, .offset = FIELD(docker_host), .check = check_docker_host,
 	 .help = "The engine's socket, as unix:///var/run/docker.sock. Empty: $DOCKER_HOST, else the usual places."},
+	{.name = "state_dir", .type = CONFIG_STRING, .offset = FIELD(state_dir),
+	 .help = "Where the node's secret and records of its processes are kept. Empty: $STATE_DIRECTORY, else\n"
+		 "/var/lib/idm-gridcore for root, else ${XDG_STATE_HOME:-~/.local/state}/idm-gridcore."},
 	{.name = "hostname", .type = CONFIG_STRING, .offset = FIELD(hostname), .check = check_hostname,
 	 .help = "The name to show at the hub. Empty: the system's."},
 	{.name = "log_level", .type = CONFIG_STRING, .offset = FIELD(log_level), .fallback = "\"info\"",

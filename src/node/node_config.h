@@ -18,6 +18,7 @@ struct node_config {
 	char *network;
 	struct config_strings allow_images;
 	char *docker_host;    /* "": searched for */
+	char *state_dir;      /* "": see base/state_directory.h */
 	char *hostname;       /* "": the system's */
 	char *log_level;
 };

@@ -71,7 +71,7 @@ def make_node(gridnode, directory, engine):
         path = directory / f"node-{len(nodes)}"
         path.mkdir()
         settings = {"server_url": hub.url if hub else "http://127.0.0.1:1", "token": TOKEN,
-                    "docker_host": engine.url, "parallelism": 2, "stop_timeout": 5, "heartbeat_interval": 1,
+                    "docker_host": engine.url, "state_dir": str(path / "state"), "parallelism": 2, "stop_timeout": 5, "heartbeat_interval": 1,
                     "log_level": "debug", **config}
         nodes.append(Node(gridnode, path, **settings))
         return nodes[-1]
@@ -94,11 +94,11 @@ def node(make_node, hub):
     return started
 
 
-def add_task(hub, redis_server, name, command=None, image=IMAGE, **fields):
-    """A task on the test's Redis, its queues named after it."""
+def add_task(hub, redis_server, name, command=None, image=IMAGE, delivery="direct", **fields):
+    """A task on the test's Redis, its queues named after it; its workers talk to Redis themselves, as in the seed."""
     if command:
         fields["command"] = ["/worker", *map(str, command)]
-    return hub.add(name, image=image, input_redis=redis_server.url("host.docker.internal"),
+    return hub.add(name, image=image, delivery=delivery, input_redis=redis_server.url("host.docker.internal"),
                    input_queue=f"{name}:in", output_queue=f"{name}:out", **fields)
 
 

@@ -1,4 +1,5 @@
 """The hub's command line and configuration: everything that is wrong is named with its line, and the first run is safe."""
+import itertools
 import os
 import re
 import stat
@@ -82,7 +83,31 @@ def test_broken_toml_has_a_position_and_shows_no_secret(computehub, config):
 def test_a_missing_token_is_told(computehub, config):
     config.write_text("offline_after = 5\n")
     code, _, err = check(computehub, config)
-    assert code == 78 and "token is not set" in err and "$IDM_GRIDCORE_TOKEN" in err
+    assert code == 78 and "neither admin_token nor token is set" in err
+    assert "$IDM_GRIDCORE_TOKEN" in err and "$IDM_GRIDCORE_ADMIN_TOKEN" in err
+    for alone in ("viewer_token", "join_token"):  # then nobody could ever run a task
+        config.write_text(f'{alone} = "{TOKEN}"\n')
+        assert "neither admin_token nor token is set" in check(computehub, config)[2]
+
+
+@pytest.mark.parametrize("one,other", itertools.combinations(("token", "admin_token", "viewer_token", "join_token"), 2))
+def test_one_token_for_two_roles_is_refused(computehub, config, one, other):
+    values = {"token": "the-seeds-token", "admin_token": "the-admins-token", one: TOKEN, other: TOKEN}
+    config.write_text(toml_text(values))
+    code, _, err = check(computehub, config)
+    assert code == 78 and f"{one} and {other} are the same" in err and TOKEN not in err
+    config.write_text(config.read_text().replace(f'{other} = "{TOKEN}"', f'{other} = "{TOKEN}-2"'))
+    assert check(computehub, config)[0] == 0
+
+
+def test_each_token_may_come_from_the_environment(make_hub):
+    hub = make_hub()
+    hub.config.pop("token")
+    names = ("TOKEN", "ADMIN_TOKEN", "VIEWER_TOKEN", "JOIN_TOKEN")
+    hub.start(environment={f"IDM_GRIDCORE_{name}": f"from-the-environment-{name}" for name in names})
+    for name in names:
+        expect(hub.get("/api/tasks", token=f"from-the-environment-{name}"), 403 if name == "JOIN_TOKEN" else 200)
+        assert f"from-the-environment-{name}" not in hub.daemon.log
 
 
 def test_check_config_writes_nothing(computehub, config):
@@ -90,7 +115,7 @@ def test_check_config_writes_nothing(computehub, config):
     assert code == 78 and str(config) in err and not config.exists()
 
 
-def test_the_first_run_writes_a_file_with_a_strong_token(computehub, config):
+def test_the_first_run_writes_a_file_with_strong_tokens(computehub, config):
     environment = {"STATE_DIRECTORY": str(config.parent / "state"), "IDM_GRIDCORE_CONFIG": str(config)}
     tokens = []
     for _ in range(2):
@@ -102,11 +127,13 @@ def test_the_first_run_writes_a_file_with_a_strong_token(computehub, config):
         daemon.process.wait(10)
         text = config.read_text()
         assert stat.S_IMODE(config.stat().st_mode) == 0o600
-        token = re.search(r'^token = "([^"]+)"$', text, re.M).group(1)
-        assert len(token) >= 40 and token not in daemon.log
+        for role in ("admin_token", "viewer_token", "join_token"):
+            token = re.search(rf'^{role} = "([^"]+)"$', text, re.M).group(1)
+            assert len(token) >= 40 and token not in daemon.log
+            tokens.append(token)
+        assert re.search(r'^# token = ""$', text, re.M)  # nobody needs the one that may do everything
         assert re.search(r'^# bind = "0\.0\.0\.0:8080"$', text, re.M)
-        tokens.append(token)
-    assert tokens[0] != tokens[1]
+    assert len(set(tokens)) == 6
     assert check(computehub, config)[0] == 0
 
 
@@ -119,9 +146,12 @@ def test_the_first_runs_file_works(computehub, config):
     hub = Hub(computehub, config.parent)
     hub.daemon = Daemon(computehub, ["-c", config], config.parent / "log2", {"STATE_DIRECTORY": str(config.parent / "s")})
     hub.port = int(hub.daemon.wait_for_log(r"listening on \S*:(\d+)").group(1))
-    token = re.search(r'^token = "([^"]+)"$', config.read_text(), re.M).group(1)
-    expect(hub.get("/api/tasks", token=token), 200)
+    tokens = dict(re.findall(r'^(\w+_token) = "([^"]+)"$', config.read_text(), re.M))
+    expect(hub.get("/api/tasks", token=tokens["admin_token"]), 200)
+    expect(hub.get("/api/tasks", token=tokens["viewer_token"]), 200)
+    expect(hub.get("/api/tasks", token=tokens["join_token"]), 403, "forbidden", "viewer_token or admin_token")
     expect(hub.get("/api/tasks", token="changeme"), 401)
+    assert "`token` is good for everything" not in hub.daemon.log
     hub.stop()
 
 

@@ -13,7 +13,8 @@ FIELDS = {"id", "name", "status", "image", "images", "input_redis", "output_redi
 
 
 def test_a_task_starts_at_once_where_nothing_runs(hub):
-    task = hub.add("first", input_redis="redis://:hunter2@redis-host:6379", input_queue="in", output_queue="out")
+    task = hub.add("first", input_redis="redis://:hunter2@redis-host:6379", input_queue="in", output_queue="out",
+                   delivery="direct")
     assert set(task) >= FIELDS
     assert task["status"] == "running" and task["delivery"] == "direct" and task["cpus"] == 1
     assert task["input_redis"] == "redis://:***@redis-host:6379" and task["output_redis"] is None
@@ -125,7 +126,7 @@ def test_names_of_every_kind(hub):
     ({"name": "n", "image": "i", "output_redis": "redis:///:hunter2@h/0"}, '"output_redis"'),
     ({"name": "n", "image": "i", "output_redis": "redis://:hunter2@h\n"}, '"output_redis"'),
     ({"name": "n", "image": "i", "input_queue": 5}, '"input_queue" must be a string'),
-    ({"name": "n", "image": "i", "delivery": "leased"}, '"delivery"'),
+    ({"name": "n", "image": "i", "delivery": "leased"}, '"input_queue" is needed for leased delivery'),
     ({"name": "n", "image": "i", "command": "ls"}, '"command" must be an array of strings'),
     ({"name": "n", "image": "i", "command": []}, '"command"'),
     ({"name": "n", "image": "i", "env": ["A=1"]}, '"env"'),

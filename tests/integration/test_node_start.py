@@ -58,7 +58,7 @@ def test_help_and_version(gridnode):
 
 def test_a_wrong_token_says_where_to_set_it(hub, make_node):
     node = make_node(hub, token="wrong-token").start()
-    node.daemon.wait_for_log(rf"refuses our token: {node.config_path}")
+    node.daemon.wait_for_log(rf"refuses our token: {node.config_path} must have the hub's join_token")
     assert node.daemon.running()
     node.stop()
     assert "wrong-token" not in node.daemon.log and "wrong-token" not in hub.daemon.log

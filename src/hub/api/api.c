@@ -9,16 +9,39 @@
 #include "hub/api/reply.h"
 #include "hub/api/routes.h"
 
+#include <string.h>
+
+/* Finds out who calls, and whether that may be; false when it was refused. */
+static bool admit(struct hub *hub, struct http_request *request, enum route_role role, struct caller *caller)
+{
+	*caller = (struct caller){0};
+	if (role == ROLE_ANYBODY)
+		return true;
+	if (!auth_identify(hub, request, caller)) {
+		reply_unauthorized(request);
+		return false;
+	}
+	const char *missing = auth_missing(caller, role);
+	if (!missing)
+		return true;
+	auth_log_forbidden(hub, request, caller);
+	reply_forbidden(request, missing);
+	return false;
+}
+
 void api_on_headers(void *context, struct http_request *request)
 {
 	struct hub *hub = context;
+	struct caller caller;
 	char allow[64];
 	const struct route *route = route_find(request->method, request->path, allow, sizeof(allow));
 
 	/* A stranger does not learn which paths exist. */
-	if ((!route || route->role != ROLE_ANYBODY) && !auth_allows(hub, request)) {
+	if (!route && !auth_identify(hub, request, &caller)) {
 		reply_unauthorized(request);
 	} else if (route) {
+		if (!admit(hub, request, route->role, &caller))
+			return;
 		request->route = route;
 		request->body_cap = route->body_cap;
 	} else if (*allow) {
@@ -44,18 +67,39 @@ static bool read_body(struct http_request *request, const struct route *route, j
 	return true;
 }
 
+/* Whether a node names another one: nobody speaks for somebody else. */
+static bool names_another(const struct node *node, const struct http_request *request, const json_t *body)
+{
+	const char *in_query = http_query(request, "node_id");
+	const char *in_body = json_string_value(json_object_get(body, "node_id"));
+	return (in_query && strcmp(in_query, node->id) != 0) || (in_body && strcmp(in_body, node->id) != 0);
+}
+
 void api_on_request(void *context, struct http_request *request)
 {
 	const struct route *route = request->route;
 	AUTO_JSON json_t *body = NULL;
 	char param[ROUTE_PARAM_MAX];
+	struct caller caller;
+	if (!admit(context, request, route->role, &caller)) /* again: it may have been revoked while the body came */
+		return;
 	if (!read_body(request, route, &body))
 		return;
+	if (caller.node && names_another(caller.node, request, body)) {
+		auth_log_forbidden(context, request, &caller);
+		reply_forbidden(request, "this secret is another node's");
+		return;
+	}
 	if (!route_param(route, request->path, param, sizeof(param))) {
 		reply_error(request, HTTP_NOT_FOUND, "not_found", "that name is too long to exist");
 		return;
 	}
 	log_debug(NULL, "%s %s", request->method, request->path);
-	struct api_call call = {.hub = context, .request = request, .param = param, .body = body};
+	struct api_call call = {.hub = context,
+				.request = request,
+				.param = param,
+				.node = caller.node,
+				.rights = caller.rights,
+				.body = body};
 	route->handle(&call);
 }

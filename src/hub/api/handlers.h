@@ -17,6 +17,7 @@ void handle_task_finish(struct api_call *call);
 /* node_resource.c */
 void handle_node_list(struct api_call *call);
 void handle_node_stop(struct api_call *call);
+void handle_node_revoke(struct api_call *call);
 
 /* node_plane.c */
 void handle_node_register(struct api_call *call);

@@ -3,7 +3,9 @@
 #include "hub/api/node_plane.h"
 
 #include "base/cleanup.h"
+#include "base/json.h"
 #include "base/log.h"
+#include "hub/api/auth.h"
 #include "hub/api/handlers.h"
 #include "hub/api/reply.h"
 #include "hub/api/routes.h"
@@ -15,42 +17,77 @@
 
 enum { HOLDING_MAX = 100 }; /* tasks in one heartbeat */
 
+/* People should know which machines get the addresses of Redis: once per node and task (a call that names no node: per task). */
+static void log_direct(struct hub *hub, struct node *node, const struct task *task)
+{
+	int64_t *told = node ? &node->direct_told : &hub->direct_told;
+	if (*told == task->position)
+		return;
+	*told = task->position;
+	log_warn(NULL, "node=%s (%s) knows no leases: it gets the leased task \"%s\" as direct delivery, with the addresses of Redis",
+		 node ? node->id : "unknown", node ? node->hostname : "a seed agent", task->spec.name);
+}
+
 /* The current task as a node of that platform gets it: an object or JSON null; NULL without memory. A platform of NULL is
  * one that no image is made for. */
-static json_t *current_config(const struct hub *hub, const struct node *node, const char *platform)
+static json_t *current_config(struct hub *hub, struct node *node, const char *platform)
 {
 	const struct task *current = tasks_current(hub->tasks);
 	if (!current || !platform)
 		return json_null();
 	enum delivery delivery = node && node->leases ? current->spec.delivery : DELIVERY_DIRECT;
+	if (delivery != current->spec.delivery && task_spec_image(&current->spec, platform))
+		log_direct(hub, node, current);
 	return task_config_encode(&current->spec, current->id, platform, delivery);
+}
+
+/* {"node_id", "current_task"}, and for an agent of ours its epoch and a new secret. */
+static json_t *registration_answer(struct hub *hub, const struct registration *registered)
+{
+	struct node *node = registered->node;
+	json_t *config = current_config(hub, node, node->platform ? node->platform->name : NULL);
+	json_t *answer = config ? json_pack("{s:s, s:o}", "node_id", node->id, "current_task", config) : NULL;
+	bool failed = answer && ((node->leases && json_object_set_new(answer, "epoch", json_integer(node->epoch))) ||
+				 (registered->secret[0] && json_set_text(answer, "node_secret", registered->secret)));
+	if (failed) {
+		json_decref(answer);
+		return NULL;
+	}
+	return answer;
 }
 
 void handle_node_register(struct api_call *call)
 {
-	struct hub *hub = call->hub;
 	struct register_message message;
-	struct node *node = NULL;
+	struct registration registered = {0};
 	struct err err = {0};
+	const struct claim claim = {.node = call->node, .seed = call->rights & RIGHT_SEED};
 	int rc = register_message_parse(call->body, &message, &err);
 	if (!rc)
-		rc = nodes_register(hub->nodes, &message, hub_now(), &node, &err);
+		rc = nodes_register(call->hub->nodes, &message, &claim, hub_now(), &registered, &err);
 	if (rc) {
 		reply_err(call->request, &err);
 		return;
 	}
+	const struct node *node = registered.node;
 	log_info(NULL, "node=%s registered: %s, %s, %lld CPUs", node->id, node->hostname, node->architecture,
 		 (long long)node->cpu_count);
-	json_t *config = current_config(hub, node, node->platform ? node->platform->name : NULL);
-	reply_json(call->request, HTTP_OK,
-		   config ? json_pack("{s:s, s:o}", "node_id", node->id, "current_task", config) : NULL);
+	if (message.node_id && strcmp(message.node_id, node->id) != 0 && nodes_find(call->hub->nodes, message.node_id))
+		log_warn(NULL, "node=%s (%s) asked for the id %s, which is another's: it did not bring that one's secret", node->id,
+			 node->hostname, message.node_id);
+	reply_json(call->request, HTTP_OK, registration_answer(call->hub, &registered));
 }
 
+/* The node that the caller may speak for: itself or, for the seed's token, any that has no secret. NULL when it was refused. */
 static struct node *find_node(struct api_call *call, const char *id)
 {
-	struct node *node = nodes_find(call->hub->nodes, id);
-	if (!node)
+	struct node *node = call->node ? call->node : nodes_find(call->hub->nodes, id);
+	if (!node) {
 		reply_error(call->request, HTTP_NOT_FOUND, "unknown_node", "this hub does not know the node; register again");
+	} else if (!call->node && node->secret_hash[0]) {
+		reply_forbidden(call->request, "this node has a secret of its own, and only that speaks for it");
+		return NULL;
+	}
 	return node;
 }
 
@@ -60,8 +97,8 @@ struct node *node_plane_caller(struct api_call *call, const char *given_id)
 		nodes_seen(call->hub->nodes, call->node, hub_now());
 		return call->node;
 	}
-	reply_error(call->request, HTTP_FORBIDDEN, "forbidden",
-		    call->node ? "this secret is another node's" : "this call needs a node's own secret, which registration gives");
+	reply_forbidden(call->request, call->node ? "this secret is another node's"
+						  : "this call needs a node's own secret, which registration gives");
 	return NULL;
 }
 
@@ -106,7 +143,7 @@ static bool stop_requested(const struct node *node)
 	return node && node->stop_requested;
 }
 
-static void answer_held(struct hub *hub, struct http_request *request, const struct node *node, const char *platform)
+static void answer_held(struct hub *hub, struct http_request *request, struct node *node, const char *platform)
 {
 	json_t *config = current_config(hub, node, platform);
 	reply_json(request, HTTP_OK,
@@ -167,7 +204,7 @@ void handle_node_task(struct api_call *call)
 	}
 	if (!read_platform(call, &platform))
 		return;
-	struct node *node = node_id ? find_node(call, node_id) : NULL;
+	struct node *node = node_id || call->node ? find_node(call, node_id) : NULL;
 	if (node_id && !node)
 		return;
 	if (node)

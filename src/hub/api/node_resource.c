@@ -94,6 +94,24 @@ void handle_node_list(struct api_call *call)
 	http_respond(call->request, &response);
 }
 
+void handle_node_revoke(struct api_call *call)
+{
+	struct node *node = nodes_find(call->hub->nodes, call->param);
+	struct err err = {0};
+	if (!node) {
+		reply_error(call->request, HTTP_NOT_FOUND, "not_found", "there is no node with that id");
+		return;
+	}
+	if (nodes_revoke(call->hub->nodes, node, &err)) {
+		reply_err(call->request, &err);
+		return;
+	}
+	log_info(NULL, "the secret of node=%s (%s) is revoked", node->id, node->hostname);
+	task_waits_release_node(call->hub->waits, node);
+	broker_release(call->hub->broker, node->id);
+	reply_json(call->request, HTTP_OK, json_pack("{s:s, s:b}", "node_id", node->id, "revoked", 1));
+}
+
 void handle_node_stop(struct api_call *call)
 {
 	struct node *node = nodes_find(call->hub->nodes, call->param);

@@ -131,9 +131,14 @@ void reply_method_not_allowed(struct http_request *request, const char *allow)
 	respond(request, &response, "application/json", error_body("method_not_allowed", message));
 }
 
+void reply_forbidden(struct http_request *request, const char *missing)
+{
+	reply_error(request, HTTP_FORBIDDEN, "forbidden", missing);
+}
+
 void reply_unauthorized(struct http_request *request)
 {
 	struct http_response response = {.status = HTTP_UNAUTHORIZED, .authenticate = true};
 	respond(request, &response, "application/json",
-		error_body("unauthorized", "send the hub's token: Authorization: Bearer <token>"));
+		error_body("unauthorized", "send one of the hub's tokens: Authorization: Bearer <token>"));
 }

@@ -40,5 +40,8 @@ void reply_err(struct http_request *request, const struct err *err);
 /* 405, with the methods that the path does know: "GET, POST". */
 void reply_method_not_allowed(struct http_request *request, const char *allow);
 
+/* 403; missing: which token is needed. */
+void reply_forbidden(struct http_request *request, const char *missing);
+
 /* 401. */
 void reply_unauthorized(struct http_request *request);

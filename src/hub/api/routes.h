@@ -15,6 +15,7 @@ struct api_call {
 	struct http_request *request;
 	const char *param; /* what stands in the place of the path's {…}; "" without one */
 	struct node *node; /* whose own secret the request carries, or NULL */
+	unsigned rights;   /* of the token that the request carries: RIGHT_… of auth.h */
 	json_t *body;      /* an object, for routes with ROUTE_JSON; borrowed */
 };
 
@@ -24,9 +25,15 @@ enum route_body {
 	ROUTE_BYTES,   /* the handler reads them itself */
 };
 
+/* Who may call. The seed's single token is admin's, viewer's and joiner's at once. */
 enum route_role {
-	ROLE_ANYBODY, /* without a token */
-	ROLE_TOKEN,
+	ROLE_ANYBODY,  /* without a token */
+	ROLE_VIEWER,   /* who reads: viewer_token, admin_token */
+	ROLE_ADMIN,    /* who changes: admin_token */
+	ROLE_JOINER,   /* who registers: join_token, admin_token, or a node's own secret */
+	ROLE_NODE,     /* a node, by its own secret */
+	ROLE_ANY_NODE, /* the same, or by the seed's token a node that has none */
+	ROLE_COUNT,
 };
 
 struct route {

@@ -59,15 +59,19 @@ static void pass(struct world *world, int64_t ms)
 	world->now.wall_ms += ms;
 }
 
+/* Who has the seed's token. */
+static const struct claim SEED = {.seed = true};
+
 static struct node *enroll(struct world *world, const char *id, const char *run)
 {
 	const struct register_message message = {
 		.node_id = id, .hostname = "host", .architecture = "x86_64", .cpu_count = 4, .run = run, .slots = 2};
-	struct node *node = NULL;
+	struct registration registered;
 	struct err err = {0};
-	if (nodes_register(world->nodes, &message, world->now, &node, &err))
+	if (nodes_register(world->nodes, &message, &SEED, world->now, &registered, &err))
 		fail_msg("%s", err.text);
-	return node;
+	assert_string_equal(registered.secret, ""); /* it knows no leases */
+	return registered.node;
 }
 
 static void beat(struct world *world, struct node *node, bool leaving)
@@ -299,10 +303,10 @@ static void test_nodes_are_not_more_than_allowed(void **state)
 	for (int i = 0; i < 5; i++)
 		node = enroll(&world, NULL, "r");
 	const struct register_message message = {.hostname = "h", .architecture = "x86_64", .cpu_count = 1};
-	struct node *none = NULL;
+	struct registration none;
 	struct err err = {0};
-	assert_int_equal(nodes_register(world.nodes, &message, world.now, &none, &err), ERR_TOO_BIG);
-	assert_null(none);
+	assert_int_equal(nodes_register(world.nodes, &message, &SEED, world.now, &none, &err), ERR_TOO_BIG);
+	assert_null(none.node);
 	assert_ptr_equal(enroll(&world, node->id, "r9"), node); /* who is known may come again */
 	end(&world);
 }
@@ -312,9 +316,9 @@ static void test_nodes_unknown_architecture_has_no_platform(void **state)
 	(void)state;
 	struct world world = begin();
 	const struct register_message message = {.hostname = "h", .architecture = "riscv64", .cpu_count = 1};
-	struct node *node = NULL;
-	assert_int_equal(nodes_register(world.nodes, &message, world.now, &node, NULL), 0);
-	assert_null(node->platform);
+	struct registration registered;
+	assert_int_equal(nodes_register(world.nodes, &message, &SEED, world.now, &registered, NULL), 0);
+	assert_null(registered.node->platform);
 	end(&world);
 }
 
@@ -325,9 +329,9 @@ static void test_nodes_refused_write_registers_nobody_and_stops_nobody(void **st
 	struct node *node = enroll(&world, NULL, "r1");
 	forbid_writes();
 	const struct register_message message = {.hostname = "h", .architecture = "x86_64", .cpu_count = 1};
-	struct node *none = NULL;
-	assert_int_equal(nodes_register(world.nodes, &message, world.now, &none, NULL), ERR_IO);
-	assert_null(none);
+	struct registration none;
+	assert_int_equal(nodes_register(world.nodes, &message, &SEED, world.now, &none, NULL), ERR_IO);
+	assert_null(none.node);
 	assert_int_equal(nodes_count(world.nodes), 1);
 	assert_int_equal(nodes_request_stop(world.nodes, node, NULL), ERR_IO);
 	assert_false(node->stop_requested);
@@ -343,12 +347,12 @@ static void test_nodes_refused_registration_of_a_new_run_can_be_repeated(void **
 	assert_int_equal(nodes_request_stop(world.nodes, node, NULL), 0);
 	const struct register_message message = {
 		.node_id = node->id, .hostname = "h", .architecture = "x86_64", .cpu_count = 1, .run = "r2"};
-	struct node *again = NULL;
+	struct registration again;
 	forbid_writes();
-	assert_int_equal(nodes_register(world.nodes, &message, world.now, &again, NULL), ERR_IO);
+	assert_int_equal(nodes_register(world.nodes, &message, &SEED, world.now, &again, NULL), ERR_IO);
 	allow_writes();
 	/* The agent tries again with the run that it drew: it must not be stopped by the flag of the run before. */
-	assert_int_equal(nodes_register(world.nodes, &message, world.now, &again, NULL), 0);
+	assert_int_equal(nodes_register(world.nodes, &message, &SEED, world.now, &again, NULL), 0);
 	assert_false(node->stop_requested);
 	end(&world);
 }
