@@ -280,8 +280,8 @@ void queue_close(struct queue *queue)
 {
 	queue->state = QUEUE_SETTLED;
 	queue_leases_end(queue, LEASE_CLOSED);
-	queue_ops_cancel(queue);
 	tell_ready(queue);
+	queue_ops_cancel(queue);
 	queue_outbox_close(queue);
 	redis_client_forget(redis_link_client(queue->link), queue); /* what queue_progress.c asked without an op */
 	redis_link_release(queue->link);
