@@ -19,6 +19,7 @@ struct node_config {
 	bool no_new_privileges;
 	char *network;
 	struct config_strings allow_images;
+	bool allow_network;
 	char *docker_host;    /* "": searched for */
 	char *runtime;        /* RUNTIME_… of proto/node_messages.h */
 	char *process_user;   /* "": none */

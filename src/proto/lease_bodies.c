@@ -264,6 +264,11 @@ static bool has_form(const struct resp_value *value, enum outcome_kind *kind)
 	return false;
 }
 
+static bool is_number(const struct resp_value *value)
+{
+	return value->type == RESP_INTEGER && value->integer >= 1 && value->integer <= LIMIT_NUMBER;
+}
+
 /* Pairs of id and take number. */
 static bool are_items(const struct resp_value *list)
 {
@@ -271,7 +276,7 @@ static bool are_items(const struct resp_value *list)
 		return false;
 	for (size_t i = 0; i < list->count; i += 2) {
 		const struct resp_value *number = &list->elements[i + 1];
-		if (!is_id(&list->elements[i]) || number->type != RESP_INTEGER || number->integer < 1)
+		if (!is_id(&list->elements[i]) || !is_number(number))
 			return false;
 	}
 	return true;
@@ -305,7 +310,7 @@ static bool is_outcome(const struct resp_value *value, struct commit_batch *batc
 		return are_items(&part[1]) && are_writes(&part[2], &batch->arg_count);
 	case OUTCOME_WRITE:
 		batch->write_count += part[2].count;
-		return part[2].count > 0 && are_writes(&part[2], &batch->arg_count);
+		return is_number(&part[1]) && part[2].count > 0 && are_writes(&part[2], &batch->arg_count);
 	case OUTCOME_FAIL:
 		batch->item_count += part[1].count / 2;
 		return are_items(&part[1]) && part[3].len <= LIMIT_FAILURE;
@@ -375,6 +380,8 @@ static int take_all(struct commit_batch *batch, const struct resp_value *list, s
 		if (!is_outcome(&list->elements[i], batch))
 			return err_set(err, ERR_INVALID, "%s", NOT_AN_OUTCOME);
 	}
+	if (batch->item_count > LIMIT_BATCH_ITEMS)
+		return err_set(err, ERR_TOO_BIG, "the batch has more than %d items", LIMIT_BATCH_ITEMS);
 	batch->outcomes = calloc(list->count + 1, sizeof(*batch->outcomes));
 	batch->items = calloc(batch->item_count + 1, sizeof(*batch->items));
 	batch->writes = calloc(batch->write_count + 1, sizeof(*batch->writes));

@@ -21,9 +21,9 @@ int lease_request_parse(json_t *object, struct lease_request *request, struct er
 	*request = (struct lease_request){0};
 	const struct json_field table[] = {
 		{.name = "node_id", .type = JSON_FIELD_STRING, .into = &request->node_id, .required = true, .max_len = LIMIT_NODE_ID},
-		{.name = "epoch", .type = JSON_FIELD_INTEGER, .into = &request->epoch, .required = true, .min = 1, .max = INT64_MAX},
+		{.name = "epoch", .type = JSON_FIELD_INTEGER, .into = &request->epoch, .required = true, .min = 1, .max = LIMIT_NUMBER},
 		{.name = "task_id", .type = JSON_FIELD_STRING, .into = &request->task_id, .required = true, .max_len = LIMIT_RUN},
-		{.name = "n", .type = JSON_FIELD_INTEGER, .into = &request->n, .required = true, .min = 1, .max = INT64_MAX},
+		{.name = "n", .type = JSON_FIELD_INTEGER, .into = &request->n, .required = true, .min = 1, .max = LIMIT_NUMBER},
 		{.name = "max", .type = JSON_FIELD_INTEGER, .into = &request->max, .required = true, .min = 1, .max = LIMIT_LEASE_ITEMS},
 		{.name = "bytes", .type = JSON_FIELD_INTEGER, .into = &request->bytes, .required = true, .min = 1, .max = LIMIT_LEASE_ANSWER},
 		{.name = "wait", .type = JSON_FIELD_INTEGER, .into = &request->wait_s, .required = true, .min = 0, .max = LIMIT_TASK_WAIT_S},
@@ -115,15 +115,21 @@ json_t *inventory_request_encode(const struct inventory_request *request)
 			 request->task_id, "r", request->r, "pairs", request->pairs, "leave", (int)request->leave);
 }
 
+static bool is_number(json_t *value)
+{
+	json_int_t number = json_integer_value(value);
+	return number > 0 && number <= LIMIT_NUMBER;
+}
+
 static int check_pairs(json_t *pairs, struct err *err)
 {
 	size_t i;
 	json_t *pair;
-	bool good = json_is_array(pairs);
+	bool good = json_is_array(pairs) && json_array_size(pairs) <= LIMIT_BATCH_ITEMS;
 	json_array_foreach(pairs, i, pair) {
 		size_t len = json_string_length(json_array_get(pair, 0));
 		good = good && json_array_size(pair) == 2 && len > 0 && len <= LIMIT_ITEM_ID &&
-		       json_integer_value(json_array_get(pair, 1)) > 0;
+		       is_number(json_array_get(pair, 1));
 	}
 	return good ? 0 : err_set(err, ERR_INVALID, "field \"pairs\" must be an array of [id, number]");
 }
@@ -133,9 +139,9 @@ int inventory_request_parse(json_t *object, struct inventory_request *request, s
 	*request = (struct inventory_request){0};
 	const struct json_field table[] = {
 		{.name = "node_id", .type = JSON_FIELD_STRING, .into = &request->node_id, .required = true, .max_len = LIMIT_NODE_ID},
-		{.name = "epoch", .type = JSON_FIELD_INTEGER, .into = &request->epoch, .required = true, .min = 1, .max = INT64_MAX},
+		{.name = "epoch", .type = JSON_FIELD_INTEGER, .into = &request->epoch, .required = true, .min = 1, .max = LIMIT_NUMBER},
 		{.name = "task_id", .type = JSON_FIELD_STRING, .into = &request->task_id, .required = true, .max_len = LIMIT_RUN},
-		{.name = "r", .type = JSON_FIELD_INTEGER, .into = &request->r, .required = true, .min = 0, .max = INT64_MAX},
+		{.name = "r", .type = JSON_FIELD_INTEGER, .into = &request->r, .required = true, .min = 0, .max = LIMIT_NUMBER},
 		{.name = "pairs", .type = JSON_FIELD_ANY, .into = &request->pairs, .required = true},
 		{.name = "leave", .type = JSON_FIELD_BOOLEAN, .into = &request->leave},
 	};

@@ -1,6 +1,11 @@
 /* What hub and node hold each other to: sizes and counts that a stranger could otherwise choose. */
 #pragma once
 
+#include <stdint.h>
+
+/* Take numbers, epochs and the like: what Redis' scripts can count. */
+#define LIMIT_NUMBER INT64_C(9007199254740991)
+
 enum {
 	LIMIT_TASK_NAME = 128,           /* bytes */
 	LIMIT_IMAGE = 512,               /* bytes, an image's reference */
@@ -28,5 +33,7 @@ enum {
 	LIMIT_INVENTORY_BODY = 2 * 1024 * 1024, /* bytes, POST /gridnode/inventory: 10,000 pairs and more */
 	LIMIT_FAILURE = 12 * 1024,       /* bytes of a failure's JSON: reason and log tail */
 	LIMIT_ITEM_ID = 64,              /* bytes */
+	LIMIT_BATCH_ITEMS = 100 * 1000,  /* in all outcomes of a commit together */
+	LIMIT_HELD_ITEMS = 10 * 1000,    /* that a node holds of a task */
 	LIMIT_TASK_WAIT_S = 60,          /* a held call is answered after that at the latest */
 };

@@ -86,6 +86,29 @@ json_t *heartbeat_message_encode(const struct heartbeat_message *message)
 	return object;
 }
 
+static bool are_ids(json_t *list)
+{
+	size_t i;
+	json_t *id;
+	bool good = json_is_array(list);
+	json_array_foreach(list, i, id) {
+		size_t len = json_string_length(id); /* 0 of what is no string */
+		good = good && len > 0 && len <= LIMIT_ITEM_ID;
+	}
+	return good;
+}
+
+/* [{"task_id", "unopened": [id, …]}, …] */
+static int check_holding(json_t *holding, struct err *err)
+{
+	size_t i;
+	json_t *entry;
+	bool good = json_is_array(holding);
+	json_array_foreach(holding, i, entry)
+		good = good && json_is_string(json_object_get(entry, "task_id")) && are_ids(json_object_get(entry, "unopened"));
+	return good ? 0 : err_set(err, ERR_INVALID, "field \"holding\" must be an array of {\"task_id\", \"unopened\": [id]}");
+}
+
 int heartbeat_message_parse(json_t *object, struct heartbeat_message *message, struct err *err)
 {
 	*message = (struct heartbeat_message){0};
@@ -98,11 +121,11 @@ int heartbeat_message_parse(json_t *object, struct heartbeat_message *message, s
 		{.name = "error", .type = JSON_FIELD_STRING, .into = &message->error, .max_len = LIMIT_NODE_ERROR},
 		{.name = "pull", .type = JSON_FIELD_STRING, .into = &message->pull, .max_len = LIMIT_NODE_ERROR},
 		{.name = "leaving", .type = JSON_FIELD_BOOLEAN, .into = &message->leaving},
-		{.name = "epoch", .type = JSON_FIELD_INTEGER, .into = &message->epoch, .min = 1, .max = INT64_MAX},
+		{.name = "epoch", .type = JSON_FIELD_INTEGER, .into = &message->epoch, .min = 1, .max = LIMIT_NUMBER},
 		{.name = "holding", .type = JSON_FIELD_ANY, .into = &message->holding},
 	};
 	int rc = json_read_fields(object, table, COUNT(table), false, err);
-	if (!rc && message->holding && !json_is_array(message->holding))
-		rc = err_set(err, ERR_INVALID, "field \"holding\" must be an array");
+	if (!rc && message->holding)
+		rc = check_holding(message->holding, err);
 	return rc ? rc : parse_status(status, &message->status, err);
 }

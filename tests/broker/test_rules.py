@@ -317,7 +317,7 @@ def test_r7_an_item_that_is_lost_too_often_dies(broker, how):
         assert broker.take("a", 4, n=1).died == 1
     _, _, ((_, payload, attempts, losses, error, _),) = broker.dead()
     assert (payload, attempts, losses) == (b"x", 0, 3)
-    assert json.loads(error) == {"error": "lost too often with the node that held it, last with a"}
+    assert json.loads(error) == {"reason": "lost too often with the node that held it, last with a"}
     assert broker.books() == ({}, [], {})
 
 
@@ -490,7 +490,7 @@ def test_r9_what_can_never_be_written_there_is_a_dead_letter(two_servers_broker)
     assert broker.outbox_done(entries, [reason, "ok"]) == [2, 1]
     assert results(broker) == [b"good"]
     _, _, ((item, payload, *_, error, _),) = broker.dead()
-    assert payload == b"x" and json.loads(error) == {"error": reason}
+    assert payload == b"x" and json.loads(error) == {"reason": reason}
     assert item.decode() != x  # late messages about the old id find nothing
     assert broker.progress()["done"] == 1
     assert broker.run("dead_retry", 0) == [1, 0]
@@ -657,7 +657,7 @@ def test_r11_a_wrong_write_is_a_charged_failure_and_nothing_is_written(server, c
             assert broker.outbox_apply(source, entries) == [reason]
         else:
             assert answer == [reason] and broker.back == 2
-            assert json.loads(client.hget(broker.key("errors"), x)) == {"error": reason}
+            assert json.loads(client.hget(broker.key("errors"), x)) == {"reason": reason}
             assert client.hget(broker.key("attempts"), y) == b"1"
             broker.check_books()
             assert broker.commit("a:1", ([(x, 1), (y, 1)], [wrong])) == [reason]  # a late copy

@@ -13,19 +13,29 @@
 
 enum { PARTS_OF_LETTER = 6, COUNT_DEFAULT = 100, COUNT_MAX = 1000, ROUNDS_MAX = 10000 };
 
-/* A person's call on its way. */
+/* A person's call on its way:
+ *
+ *   (asked) --the task's Redis was never tried--> WAITING --it answers, or not--> asking --> answered
+ *      |                                                                            ^  |
+ *      +----------------------------------------------------------------------------+  +--more: again */
 struct dead_exchange {
 	struct http_request *request;
 	struct queue *queue;
+	struct queue_ready ready;
+	bool waiting;          /* ready is with the queue */
 	struct queue_op *op;
-	bool retry;      /* else drop */
-	json_t *ids;     /* NULL: all */
-	int64_t changed; /* letters retried or dropped so far */
+	void (*ask)(struct dead_exchange *exchange, struct err *err);
+	int64_t cursor, count; /* of the list */
+	json_t *ids;           /* retry and drop; NULL: all */
+	const char *done_name; /* how the answer calls what was done */
+	int64_t changed;       /* letters retried or dropped so far */
 	unsigned rounds;
 };
 
 static void free_exchange(struct dead_exchange *exchange)
 {
+	if (exchange->waiting)
+		queue_unwait_ready(exchange->queue, &exchange->ready);
 	json_decref(exchange->ids);
 	free(exchange);
 }
@@ -35,6 +45,37 @@ static void on_gone(struct http_request *request)
 	struct dead_exchange *exchange = request->holder;
 	queue_op_abandon(exchange->op);
 	free_exchange(exchange);
+}
+
+/* False when it was answered instead. */
+static bool ask_or_refuse(struct dead_exchange *exchange)
+{
+	struct err err = {0};
+	exchange->op = NULL;
+	exchange->ask(exchange, &err);
+	if (exchange->op)
+		return true;
+	reply_redis_err(exchange->request, &err);
+	free_exchange(exchange);
+	return false;
+}
+
+static void on_ready(void *context)
+{
+	struct dead_exchange *exchange = context;
+	exchange->waiting = false;
+	(void)ask_or_refuse(exchange);
+}
+
+static void begin(struct dead_exchange *exchange)
+{
+	struct http_request *request = exchange->request;
+	request->holder = exchange;
+	request->on_gone = on_gone;
+	exchange->ready = (struct queue_ready){.context = exchange, .on_ready = on_ready};
+	exchange->waiting = queue_wait_ready(exchange->queue, &exchange->ready);
+	if (exchange->waiting || ask_or_refuse(exchange))
+		http_hold(request);
 }
 
 static struct queue *find_queue(struct api_call *call)
@@ -47,19 +88,6 @@ static struct queue *find_queue(struct api_call *call)
 	if (!queue)
 		reply_err(call->request, &err);
 	return queue;
-}
-
-/* Sends the first question; what is wrong is answered at once. */
-static void hold_or_refuse(struct api_call *call, struct dead_exchange *exchange, const struct err *err)
-{
-	if (!exchange->op) {
-		reply_err(call->request, err);
-		free_exchange(exchange);
-		return;
-	}
-	call->request->holder = exchange;
-	call->request->on_gone = on_gone;
-	http_hold(call->request);
 }
 
 static struct dead_exchange *new_exchange(struct api_call *call, struct queue *queue)
@@ -104,8 +132,8 @@ static void on_list(void *context, const struct resp_value *reply, const struct 
 {
 	struct dead_exchange *exchange = context;
 	if (err)
-		reply_err(exchange->request, err);
-	else if (reply->type != RESP_ARRAY || reply->count != 3)
+		reply_redis_err(exchange->request, err);
+	else if (reply->count != 3)
 		reply_error(exchange->request, HTTP_INTERNAL_ERROR, "internal", "Redis answered something unexpected");
 	else
 		reply_json(exchange->request, HTTP_OK,
@@ -114,9 +142,13 @@ static void on_list(void *context, const struct resp_value *reply, const struct 
 	free_exchange(exchange);
 }
 
+static void ask_list(struct dead_exchange *exchange, struct err *err)
+{
+	exchange->op = queue_dead_list(exchange->queue, exchange->cursor, exchange->count, on_list, exchange, err);
+}
+
 void handle_dead_list(struct api_call *call)
 {
-	struct err err = {0};
 	int64_t cursor = node_plane_number(call->request, "cursor");
 	int64_t count = node_plane_number(call->request, "count");
 	if (cursor == -2 || count == -2 || count == 0 || count > COUNT_MAX) {
@@ -127,43 +159,44 @@ void handle_dead_list(struct api_call *call)
 	struct dead_exchange *exchange = queue ? new_exchange(call, queue) : NULL;
 	if (!exchange)
 		return;
-	exchange->op = queue_dead_list(queue, cursor < 0 ? 0 : cursor, count < 0 ? COUNT_DEFAULT : count, on_list, exchange, &err);
-	hold_or_refuse(call, exchange, &err);
+	exchange->ask = ask_list;
+	exchange->cursor = cursor < 0 ? 0 : cursor;
+	exchange->count = count < 0 ? COUNT_DEFAULT : count;
+	begin(exchange);
 }
 
 /* ---- retry and drop ---- */
 
-static void on_changed(void *context, const struct resp_value *reply, const struct err *err);
-
-static void ask(struct dead_exchange *exchange, struct err *err)
-{
-	exchange->op = exchange->retry ? queue_dead_retry(exchange->queue, exchange->ids, on_changed, exchange, err)
-				       : queue_dead_drop(exchange->queue, exchange->ids, on_changed, exchange, err);
-}
-
+/* A thousand at a time, until none is left. */
 static void on_changed(void *context, const struct resp_value *reply, const struct err *err)
 {
 	struct dead_exchange *exchange = context;
-	struct err trouble = {0};
-	bool answered = !err && reply->type == RESP_ARRAY && reply->count == 2;
-	exchange->op = NULL;
-	if (answered) {
-		exchange->changed += reply->elements[0].integer;
-		if (reply->elements[1].integer && ++exchange->rounds < ROUNDS_MAX) {
-			ask(exchange, &trouble);
-			if (exchange->op)
-				return;
-		}
+	if (err) {
+		reply_redis_err(exchange->request, err);
+		free_exchange(exchange);
+		return;
 	}
-	if (err || trouble.code)
-		reply_err(exchange->request, err ? err : &trouble);
-	else
-		reply_json(exchange->request, HTTP_OK,
-			   json_pack("{s:I}", exchange->retry ? "retried" : "dropped", (json_int_t)exchange->changed));
+	bool more = reply->count > 1 && reply->elements[1].integer;
+	exchange->changed += reply->count > 0 ? reply->elements[0].integer : 0;
+	if (more && ++exchange->rounds < ROUNDS_MAX) {
+		(void)ask_or_refuse(exchange);
+		return;
+	}
+	reply_json(exchange->request, HTTP_OK, json_pack("{s:I}", exchange->done_name, (json_int_t)exchange->changed));
 	free_exchange(exchange);
 }
 
-static void change(struct api_call *call, bool retry)
+static void ask_retry(struct dead_exchange *exchange, struct err *err)
+{
+	exchange->op = queue_dead_retry(exchange->queue, exchange->ids, on_changed, exchange, err);
+}
+
+static void ask_drop(struct dead_exchange *exchange, struct err *err)
+{
+	exchange->op = queue_dead_drop(exchange->queue, exchange->ids, on_changed, exchange, err);
+}
+
+static void change(struct api_call *call, void (*ask)(struct dead_exchange *exchange, struct err *err), const char *done_name)
 {
 	json_t *ids = NULL;
 	struct err err = {0};
@@ -179,18 +212,18 @@ static void change(struct api_call *call, bool retry)
 	struct dead_exchange *exchange = queue ? new_exchange(call, queue) : NULL;
 	if (!exchange)
 		return;
-	exchange->retry = retry;
+	exchange->ask = ask;
+	exchange->done_name = done_name;
 	exchange->ids = json_incref(ids);
-	ask(exchange, &err);
-	hold_or_refuse(call, exchange, &err);
+	begin(exchange);
 }
 
 void handle_dead_retry(struct api_call *call)
 {
-	change(call, true);
+	change(call, ask_retry, "retried");
 }
 
 void handle_dead_drop(struct api_call *call)
 {
-	change(call, false);
+	change(call, ask_drop, "dropped");
 }

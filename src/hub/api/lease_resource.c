@@ -122,8 +122,8 @@ void handle_node_lease(struct api_call *call)
 	}
 	call->request->holder = exchange;
 	call->request->on_gone = on_lease_gone;
-	http_hold(call->request);
-	queue_lease(queue, &exchange->call);
+	if (queue_lease(queue, &exchange->call))
+		http_hold(call->request);
 }
 
 /* ---- commit ---- */
@@ -143,11 +143,11 @@ static void free_commit_exchange(struct http_request *request)
 	free(exchange);
 }
 
-/* Why it failed, for the guard: the node's own words. */
-static void note_failure(struct node *node, const struct outcome *outcome)
+/* Why it failed, for the guard: the node's own words, or why its writes were refused. */
+static void note_failure(struct node *node, const struct outcome *outcome, const char *message)
 {
-	AUTO_JSON json_t *error = json_loadb(outcome->error, outcome->error_len, 0, NULL);
-	const char *reason = json_string_value(json_object_get(error, "reason"));
+	AUTO_JSON json_t *error = outcome->error_len ? json_loadb(outcome->error, outcome->error_len, 0, NULL) : NULL;
+	const char *reason = message ? message : json_string_value(json_object_get(error, "reason"));
 	bool was_on = node_guard_is_on(&node->guard);
 	node_guard_failure(&node->guard, reason ? reason : "no reason given", clock_monotonic_ms(), random_u32());
 	if (!was_on && node_guard_is_on(&node->guard))
@@ -155,15 +155,22 @@ static void note_failure(struct node *node, const struct outcome *outcome)
 			 node->id, node->hostname, node->guard.streak, node->guard.reason);
 }
 
-static void judge(struct node *node, const struct commit_batch *batch, const enum outcome_result *results)
+/* A repeated failure (duplicate) was judged before. A node whose guard changes asks again: its held call was made under the old. */
+static void judge(struct hub *hub, struct node *node, const struct commit_batch *batch, const enum outcome_result *results,
+		  char *const *messages)
 {
+	struct node_guard before = node->guard;
 	for (size_t i = 0; i < commit_count(batch); i++) {
 		const struct outcome *outcome = commit_outcome(batch, i);
 		if (outcome->kind == OUTCOME_DONE && results[i] == OUTCOME_ACCEPTED)
 			node_guard_success(&node->guard);
-		else if (outcome->kind == OUTCOME_FAIL)
-			note_failure(node, outcome);
+		else if (outcome->kind == OUTCOME_FAIL && results[i] == OUTCOME_ACCEPTED)
+			note_failure(node, outcome, NULL);
+		else if (outcome->kind == OUTCOME_DONE && results[i] == OUTCOME_REFUSED)
+			note_failure(node, outcome, messages[i] ? messages[i] : "its writes were refused");
 	}
+	if (before.not_before_ms != node->guard.not_before_ms)
+		broker_release(hub->broker, node->id);
 }
 
 static void on_committed(void *context, const struct commit_batch *batch, const enum outcome_result *results,
@@ -172,9 +179,9 @@ static void on_committed(void *context, const struct commit_batch *batch, const 
 	struct commit_exchange *exchange = context;
 	struct node *node = nodes_find(exchange->hub->nodes, exchange->node);
 	if (!err && node)
-		judge(node, batch, results);
+		judge(exchange->hub, node, batch, results, messages);
 	if (err)
-		reply_err(exchange->request, err);
+		reply_redis_err(exchange->request, err);
 	else
 		reply_json(exchange->request, HTTP_OK, commit_answer_encode(results, messages, commit_count(batch)));
 	free(exchange);
@@ -185,7 +192,7 @@ static bool read_commit_query(struct api_call *call, const char **task_id, int64
 {
 	*task_id = http_query(call->request, "task_id");
 	*epoch = node_plane_number(call->request, "epoch");
-	if (*task_id && *epoch > 0)
+	if (*task_id && *epoch > 0 && *epoch <= LIMIT_NUMBER)
 		return true;
 	reply_error(call->request, HTTP_BAD_REQUEST, "bad_request", "task_id and epoch are needed in the query");
 	return false;
@@ -199,10 +206,13 @@ static struct commit_batch *read_batch(struct api_call *call)
 		return batch;
 	if (batch)
 		(void)err_set(&err, ERR_INVALID, "the batch is empty");
-	if (err.code == ERR_PROTOCOL)
-		err.code = ERR_INVALID; /* the node's, not Redis' */
+	if (err.code == ERR_TOO_BIG)
+		reply_error(call->request, HTTP_CONTENT_TOO_LARGE, "too_large", err.text);
+	else if (err.code == ERR_NOMEM)
+		reply_err(call->request, &err);
+	else
+		reply_error(call->request, HTTP_BAD_REQUEST, "bad_request", err.text);
 	commit_free(batch);
-	reply_err(call->request, &err);
 	return NULL;
 }
 
@@ -228,11 +238,13 @@ void handle_node_commit(struct api_call *call)
 	memcpy(exchange->node, node->id, sizeof(exchange->node));
 	call->request->holder = exchange;
 	call->request->on_gone = free_commit_exchange;
-	exchange->commit = queue_commit(queue, node->id, node->hostname, epoch, batch, on_committed, exchange, &err);
-	if (exchange->commit) {
+	struct queue_commit *commit =
+		queue_commit(queue, node->id, node->hostname, epoch, batch, on_committed, exchange, &err);
+	if (commit) { /* else the exchange may be gone already */
+		exchange->commit = commit;
 		http_hold(call->request);
 	} else if (err.code) {
-		reply_err(call->request, &err);
+		reply_redis_err(call->request, &err);
 		free(exchange);
 	}
 }
@@ -254,9 +266,9 @@ static void free_inventory_exchange(struct http_request *request)
 static void on_inventory(void *context, const struct resp_value *reply, const struct err *err)
 {
 	struct inventory_exchange *exchange = context;
-	bool superseded = !err && reply->type == RESP_ARRAY && reply->count > 0 && resp_is(&reply->elements[0], "superseded");
+	bool superseded = !err && reply->count > 0 && resp_is(&reply->elements[0], "superseded");
 	if (err)
-		reply_err(exchange->request, err);
+		reply_redis_err(exchange->request, err);
 	else if (superseded)
 		reply_error(exchange->request, HTTP_CONFLICT, "superseded", "a later run of this node has begun");
 	else
@@ -285,7 +297,7 @@ void handle_node_inventory(struct api_call *call)
 	exchange->request = call->request;
 	exchange->op = queue_inventory(queue, &request, on_inventory, exchange, &err);
 	if (!exchange->op) {
-		reply_err(call->request, &err);
+		reply_redis_err(call->request, &err);
 		free(exchange);
 		return;
 	}

@@ -130,5 +130,6 @@ void handle_node_stop(struct api_call *call)
 	}
 	log_info(NULL, "stop requested for node=%s (%s)", node->id, node->hostname);
 	task_waits_release_node(call->hub->waits, node);
+	broker_release(call->hub->broker, node->id);
 	reply_json(call->request, HTTP_OK, json_pack("{s:s, s:b}", "node_id", node->id, "stop_requested", 1));
 }

@@ -20,9 +20,6 @@ static const struct {
 	{ERR_STATE, HTTP_BAD_REQUEST, "bad_state"},
 	{ERR_TOO_BIG, HTTP_UNAVAILABLE, "limit_reached"},
 	{ERR_DENIED, HTTP_FORBIDDEN, "forbidden"},
-	{ERR_UNREACHABLE, HTTP_UNAVAILABLE, "redis_unreachable"},
-	{ERR_TIMEOUT, HTTP_UNAVAILABLE, "redis_unreachable"},
-	{ERR_CANCELLED, HTTP_UNAVAILABLE, "ending"},
 	{ERR_IO, HTTP_UNAVAILABLE, "state_unavailable"},
 	{ERR_NO_SPACE, HTTP_UNAVAILABLE, "state_unavailable"},
 };
@@ -121,6 +118,14 @@ void reply_err(struct http_request *request, const struct err *err)
 	}
 	log_trouble_of_ours(request, err);
 	reply_error(request, HTTP_INTERNAL_ERROR, "internal", err->text);
+}
+
+void reply_redis_err(struct http_request *request, const struct err *err)
+{
+	bool away = err->code == ERR_UNREACHABLE || err->code == ERR_TIMEOUT;
+	const char *code = away ? "redis_unreachable" : err->code == ERR_CANCELLED ? "ending" : "redis_refused";
+	log_trouble_of_ours(request, err);
+	reply_error(request, HTTP_UNAVAILABLE, code, err->text);
 }
 
 void reply_method_not_allowed(struct http_request *request, const char *allow)

@@ -37,6 +37,9 @@ void reply_error(struct http_request *request, unsigned status, const char *code
 /* Status and code from the one table that maps our errors to HTTP. */
 void reply_err(struct http_request *request, const struct err *err);
 
+/* What Redis did not do: 503 whatever the reason was, so that a node repeats its call. */
+void reply_redis_err(struct http_request *request, const struct err *err);
+
 /* 405, with the methods that the path does know: "GET, POST". */
 void reply_method_not_allowed(struct http_request *request, const char *allow);
 

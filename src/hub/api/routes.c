@@ -26,7 +26,7 @@ const struct route ROUTES[] = {
 	{"POST", "/api/nodes/{id}/revoke", ROLE_ADMIN, ROUTE_NO_BODY, SMALL_BODY, handle_node_revoke},
 
 	{"POST", "/gridnode/register", ROLE_JOINER, ROUTE_JSON, LIMIT_NODE_BODY, handle_node_register},
-	{"POST", "/gridnode/heartbeat", ROLE_ANY_NODE, ROUTE_JSON, LIMIT_NODE_BODY, handle_node_heartbeat},
+	{"POST", "/gridnode/heartbeat", ROLE_ANY_NODE, ROUTE_JSON, LIMIT_INVENTORY_BODY, handle_node_heartbeat},
 	{"POST", "/gridnode/lease", ROLE_NODE, ROUTE_JSON, LIMIT_NODE_BODY, handle_node_lease},
 	{"POST", "/gridnode/commit", ROLE_NODE, ROUTE_BYTES, LIMIT_COMMIT_BODY, handle_node_commit},
 	{"POST", "/gridnode/inventory", ROLE_NODE, ROUTE_JSON, LIMIT_INVENTORY_BODY, handle_node_inventory},

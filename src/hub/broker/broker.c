@@ -16,7 +16,8 @@ struct broker {
 	struct broker_options options;
 	struct queue_owner owner;
 	struct redis_links *links;
-	struct queue *queues;
+	struct queue *queues;  /* all that have not settled */
+	struct queue *by_task; /* the same, by task id */
 	struct queue *settled; /* to be closed at the next tick: it may be on the stack */
 };
 
@@ -32,12 +33,30 @@ static const char *output_url(const struct broker *broker, const struct task_spe
 	return same ? NULL : spec->output_redis;
 }
 
+static void list(struct broker *broker, struct queue *queue)
+{
+	DL_APPEND(broker->queues, queue);
+	HASH_ADD_KEYPTR(hh, broker->by_task, queue->task->id, strlen(queue->task->id), queue);
+}
+
+static void unlist(struct broker *broker, struct queue *queue)
+{
+	DL_DELETE(broker->queues, queue);
+	HASH_DEL(broker->by_task, queue); /* NOLINT(clang-analyzer-core.NullDereference): uthash's own */
+}
+
 /* ---- what queues ask and tell ---- */
 
 static size_t able_nodes(void *context, const struct queue *queue)
 {
 	struct broker *broker = context;
 	return broker->options.able_nodes(broker->options.context, queue->task);
+}
+
+static struct queue *all(void *context)
+{
+	struct broker *broker = context;
+	return broker->queues;
 }
 
 static void on_idle(void *context, struct queue *queue)
@@ -51,10 +70,10 @@ static void on_settled(void *context, struct queue *queue)
 	struct broker *broker = context;
 	json_t *progress = queue_progress_json(queue);
 	log_info(queue->subject, "nothing of it is out any more: %lld items done, %lld dead letters",
-		 (long long)queue->progress.done, (long long)queue->progress.dead);
+		 (long long)queue->progress.counts[COUNT_DONE], (long long)queue->progress.dead);
 	broker->options.on_settled(broker->options.context, queue->task, progress);
 	json_decref(progress);
-	DL_DELETE(broker->queues, queue);
+	unlist(broker, queue);
 	DL_APPEND(broker->settled, queue);
 }
 
@@ -87,6 +106,18 @@ static int check_host(const struct broker *broker, const char *url, struct err *
 	return fits ? 0 : err_set(err, ERR_DENIED, "this hub does not connect to that Redis host (redis_hosts in its configuration)");
 }
 
+static int check_keys(const struct broker *broker, const char *url, const char *input_queue, struct err *err)
+{
+	const struct queue *queue;
+	DL_FOREACH(broker->queues, queue) {
+		if (queue_collides(queue, url, input_queue))
+			return err_set(err, ERR_EXISTS,
+				       "the input queue's name differs only by its braces from that of task \"%s\", which is not done yet",
+				       queue->task->spec.name);
+	}
+	return 0;
+}
+
 int broker_check(const struct broker *broker, const struct task_spec *spec, struct err *err)
 {
 	const char *input = input_url(broker, spec);
@@ -95,19 +126,18 @@ int broker_check(const struct broker *broker, const struct task_spec *spec, stru
 		return err_set(err, ERR_INVALID,
 			       "field \"input_redis\" is needed: this hub has no Redis of its own (redis_url in its configuration)");
 	int rc = spec->input_redis ? check_host(broker, input, err) : 0;
-	return rc || !output ? rc : check_host(broker, output, err);
+	if (!rc && output)
+		rc = check_host(broker, output, err);
+	return rc ? rc : check_keys(broker, input, spec->input_queue, err);
 }
 
 /* ---- queues ---- */
 
 struct queue *broker_queue(const struct broker *broker, const char *task_id)
 {
-	struct queue *queue;
-	DL_FOREACH(broker->queues, queue) {
-		if (strcmp(queue->task->id, task_id) == 0)
-			return queue;
-	}
-	return NULL;
+	struct queue *queue = NULL;
+	HASH_FIND_STR(broker->by_task, task_id, queue);
+	return queue;
 }
 
 static enum queue_state state_for(const struct task *task)
@@ -130,7 +160,7 @@ static struct queue *open_queue(struct broker *broker, const struct task *task, 
 		redis_link_release(output_link);
 		return NULL;
 	}
-	DL_APPEND(broker->queues, queue);
+	list(broker, queue);
 	if (redis_link_is_up(link))
 		queue_link_changed(queue);
 	return queue;
@@ -165,7 +195,7 @@ void broker_task_forgotten(struct broker *broker, const struct task *task)
 	struct queue *queue = broker_queue(broker, task->id);
 	if (!queue)
 		return;
-	DL_DELETE(broker->queues, queue);
+	unlist(broker, queue);
 	queue_close(queue);
 }
 
@@ -208,6 +238,7 @@ struct broker *broker_new(uv_loop_t *loop, const struct broker_options *options)
 	broker->options = *options;
 	broker->owner = (struct queue_owner){.context = broker,
 					     .lease_ms = options->lease_ms,
+					     .all = all,
 					     .able_nodes = able_nodes,
 					     .on_idle = on_idle,
 					     .on_settled = on_settled};
@@ -226,7 +257,7 @@ void broker_close(struct broker *broker)
 	struct queue *queue;
 	struct queue *next;
 	DL_FOREACH_SAFE(broker->queues, queue, next) {
-		DL_DELETE(broker->queues, queue);
+		unlist(broker, queue);
 		queue_close(queue);
 	}
 	redis_links_free(broker->links);

@@ -98,7 +98,7 @@ local function give_back(set, reason)
 			else
 				count('returned', 1)
 			end
-			if reason and charge(holder, id, cjson.encode({ error = reason }), rules) then
+			if reason and charge(holder, id, cjson.encode({ reason = reason }), rules) then
 				died = died + 1
 			else
 				redis.call('RPUSH', key('retry'), id)

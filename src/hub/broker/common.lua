@@ -211,7 +211,7 @@ local function release(holder, max_losses, now)
 			local lost = redis.call('HINCRBY', key('losses'), id, unopened[id] and 1 or OPENED)
 			if lost >= OPENED * max_losses then
 				bury(id, redis.call('HGET', key('items'), id), cjson.encode({
-					error = 'lost too often with the node that held it, last with ' .. string.match(holder, '^[^:]+'),
+					reason = 'lost too often with the node that held it, last with ' .. string.match(holder, '^[^:.]+'),
 				}), now)
 				died = died + 1
 			else

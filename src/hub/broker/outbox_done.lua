@@ -15,7 +15,7 @@ for _, fate in ipairs(fates) do
 		if fate[2] ~= '' then
 			local items = cmsgpack.unpack(redis.call('HGET', key('outbox_items'), q))
 			for i = 1, #items, 2 do -- with new ids: the old ones may still stand in retry or with a holder
-				bury(items[i] .. '-' .. q, items[i + 1], cjson.encode({ error = fate[2] }), now)
+				bury(items[i] .. '-' .. q, items[i + 1], cjson.encode({ reason = fate[2] }), now)
 				died = died + 1
 			end
 		end

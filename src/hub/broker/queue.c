@@ -4,11 +4,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/text.h"
 
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 enum {
 	REAP_MS = 5 * 1000,
@@ -39,7 +41,7 @@ static void settle(struct queue *queue)
 {
 	struct script_call call;
 	struct err err = {0};
-	if (queue->settling || !redis_link_is_up(queue->link))
+	if (queue->settling || !redis_link_is_up(queue->link) || queue_in_use(queue))
 		return;
 	queue_call_init(queue, &call);
 	script_call_add_text(&call, queue->task->spec.pop_left ? "left" : "right");
@@ -48,8 +50,11 @@ static void settle(struct queue *queue)
 
 static void log_reaped(const struct queue *queue, const struct resp_value *holders)
 {
-	for (size_t i = 0; holders && i < holders->count; i++)
-		log_warn(queue->subject, "node=%s was not heard from in time: its items go to others", holders->elements[i].text);
+	for (size_t i = 0; holders && i < holders->count; i++) {
+		const char *holder = holders->elements[i].text;
+		log_warn(queue->subject, "node=%.*s was not heard from in time: its items go to others",
+			 (int)strcspn(holder, ".:"), holder);
+	}
 }
 
 static void on_reaped(void *context, const struct resp_value *reply, const struct err *err)
@@ -82,6 +87,30 @@ static void reap(struct queue *queue, int64_t now_ms)
 	queue->reaping = queue_ask(queue, &call, SCRIPT_REAP, 2, 1, on_reaped, queue, &err) != NULL;
 }
 
+/* ---- who waits for the link ---- */
+
+bool queue_wait_ready(struct queue *queue, struct queue_ready *ready)
+{
+	if (!redis_link_is_new(queue->link))
+		return false;
+	DL_APPEND(queue->ready, ready);
+	return true;
+}
+
+void queue_unwait_ready(struct queue *queue, struct queue_ready *ready)
+{
+	DL_DELETE(queue->ready, ready);
+}
+
+static void tell_ready(struct queue *queue)
+{
+	while (queue->ready) {
+		struct queue_ready *ready = queue->ready;
+		DL_DELETE(queue->ready, ready);
+		ready->on_ready(ready->context);
+	}
+}
+
 /* ---- the machine ---- */
 
 void queue_set_state(struct queue *queue, enum queue_state state)
@@ -94,14 +123,16 @@ void queue_set_state(struct queue *queue, enum queue_state state)
 	queue->idle_told = false;
 	switch (state) {
 	case QUEUE_WAITING:
+		break;
 	case QUEUE_RUNNING:
+		queue_look(queue, clock_monotonic_ms()); /* where its counting begins */
 		break;
 	case QUEUE_DRAINING:
 		queue_leases_end(queue, LEASE_CLOSED);
 		settle(queue);
 		break;
 	case QUEUE_SETTLED:
-		queue_forget_base(queue);
+		queue_forget_keys(queue);
 		queue->owner->on_settled(queue->owner->context, queue);
 		break;
 	}
@@ -109,21 +140,24 @@ void queue_set_state(struct queue *queue, enum queue_state state)
 
 void queue_link_changed(struct queue *queue)
 {
-	if (!redis_link_is_up(queue->link)) {
+	if (redis_link_is_up(queue->link)) {
+		int64_t now = clock_monotonic_ms();
+		if (queue->state != QUEUE_WAITING)
+			reap(queue, now);
+		queue_look(queue, now);
+		queue_wake(queue);
+	} else {
 		queue->started = false; /* Redis may have been away: nobody is overdue for that (R8) */
 		queue_leases_end(queue, LEASE_BLOCKED);
-		return;
 	}
-	int64_t now = clock_monotonic_ms();
-	reap(queue, now);
-	queue_look(queue, now);
-	queue_wake(queue);
+	tell_ready(queue);
 }
 
 /* Settled only when the books were seen empty with nothing under way, the outbox too. */
 static bool is_settled(const struct queue *queue)
 {
-	return queue->clean_settles >= CLEAN_SETTLES && !queue->ops && !queue->pumping && queue->progress.known;
+	return queue->clean_settles >= CLEAN_SETTLES && !queue->ops && !queue->pumping && queue->progress.known &&
+	       queue->progress.outbox == 0 && queue_settles_next(queue);
 }
 
 void queue_tick(struct queue *queue, int64_t now_ms)
@@ -135,7 +169,7 @@ void queue_tick(struct queue *queue, int64_t now_ms)
 		queue_set_state(queue, QUEUE_SETTLED);
 		return;
 	}
-	if (now_ms - queue->reaped_ms >= REAP_MS)
+	if (queue->state != QUEUE_WAITING && now_ms - queue->reaped_ms >= REAP_MS)
 		reap(queue, now_ms);
 	else if (queue->state == QUEUE_DRAINING && queue->started)
 		settle(queue);
@@ -161,13 +195,15 @@ enum queue_state queue_state(const struct queue *queue)
 
 const char *queue_blocked(const struct queue *queue)
 {
-	return queue->state == QUEUE_SETTLED ? "" : redis_link_trouble(queue->link);
+	if (queue->state == QUEUE_SETTLED)
+		return "";
+	return redis_link_is_up(queue->link) ? queue->trouble : redis_link_trouble(queue->link);
 }
 
 /* ---- construction ---- */
 
 /* The keys' common part: the queue's name if it has a hash tag, so that all of them are in one slot; else the name as one. */
-static char *keys_of(const char *name)
+char *queue_keys_of(const char *name)
 {
 	const char *open = strchr(name, '{');
 	const char *close = open ? strchr(open, '}') : NULL;
@@ -179,18 +215,43 @@ static char *keys_of(const char *name)
 	return keys;
 }
 
-/* The output's Redis as the outbox names it: its URL without the password, blanks cannot be in it. */
-static char *destination_of(const struct redis_link *output)
+/* Where results go, as the outbox names it: the output's Redis without its password, and the queue; in it no blanks. */
+static char *destination_of(const struct redis_link *output, const struct task_spec *spec)
 {
-	return strdup(output ? redis_client_name(redis_link_client(output)) : "");
+	static const char HEX[] = "0123456789abcdef";
+	const char *name = output ? redis_client_name(redis_link_client(output)) : "";
+	const char *rest = output && spec->output_queue ? spec->output_queue : "";
+	char *text = malloc(strlen(name) + 3 * strlen(rest) + sizeof("#"));
+	if (!text)
+		return NULL;
+	char *at = stpcpy(text, name);
+	if (*rest)
+		*at++ = '#';
+	for (; *rest; rest++) {
+		unsigned char byte = (unsigned char)*rest;
+		if (byte > ' ' && byte < 0x7f && byte != '%') {
+			*at++ = *rest;
+			continue;
+		}
+		*at++ = '%';
+		*at++ = HEX[byte >> 4];
+		*at++ = HEX[byte & 0xf];
+	}
+	*at = '\0';
+	return text;
+}
+
+void queue_node_name(const struct queue *queue, const char *node, char into[QUEUE_NODE_SIZE])
+{
+	(void)snprintf(into, QUEUE_NODE_SIZE, "%s.%s", node, queue->tag);
 }
 
 struct queue *queue_new(uv_loop_t *loop, const struct queue_owner *owner, const struct task *task, enum queue_state state,
 			struct redis_link *link, struct redis_link *output, struct err *err)
 {
 	struct queue *queue = calloc(1, sizeof(*queue));
-	char *keys = keys_of(task->spec.input_queue);
-	char *destination = destination_of(output);
+	char *keys = queue_keys_of(task->spec.input_queue);
+	char *destination = destination_of(output, &task->spec);
 	if (!queue || !keys || !destination) {
 		free(queue);
 		free(keys);
@@ -207,6 +268,9 @@ struct queue *queue_new(uv_loop_t *loop, const struct queue_owner *owner, const 
 	queue->output = output;
 	queue->destination = destination;
 	queue->waiting = -1;
+	queue->reopened = task->settled;
+	queue->saved = task->settled && task->progress ? json_loads(task->progress, 0, NULL) : NULL;
+	text_copy(queue->tag, sizeof(queue->tag), task->id);
 	(void)snprintf(queue->subject, sizeof(queue->subject), "task=%s", task->spec.name);
 	queue_leases_init(queue);
 	return queue;
@@ -216,6 +280,7 @@ void queue_close(struct queue *queue)
 {
 	queue->state = QUEUE_SETTLED;
 	queue_leases_end(queue, LEASE_CLOSED);
+	tell_ready(queue);
 	queue_ops_cancel(queue);
 	queue_outbox_close(queue);
 	redis_client_forget(redis_link_client(queue->link), queue); /* what queue_progress.c asked without an op */

@@ -20,24 +20,27 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <uthash.h>
 
 struct queue;
 struct queue_op;
 
 enum queue_state { QUEUE_WAITING, QUEUE_RUNNING, QUEUE_DRAINING, QUEUE_SETTLED };
 
-/* How things stand, as of the last look. Counts since the task began. */
+enum queue_count { COUNT_DONE, COUNT_FAILED, COUNT_EMPTY, COUNT_DUPLICATES, COUNT_LOST, COUNT_RETURNED, COUNTS };
+
+/* How things stand, as of the last look. */
 struct queue_progress {
 	bool known;
-	int64_t waiting, leased, dead, holders; /* now; dead: letters that lie there */
-	int64_t done, failed, empty, duplicates, lost, returned;
-	double rate; /* items done per second, over the last minute or so */
+	int64_t waiting, leased, dead, holders, outbox; /* now; dead: letters that lie there */
+	int64_t counts[COUNTS];                         /* since the task began */
+	double rate;                                    /* items done per second, over the last minute or so */
 };
 
 const struct task *queue_task(const struct queue *queue);
 enum queue_state queue_state(const struct queue *queue);
 
-/* Why nothing moves: its Redis does not answer, with the reason; "" otherwise. */
+/* Why nothing moves: its Redis does not answer, or refuses, with the reason; "" otherwise. */
 const char *queue_blocked(const struct queue *queue);
 
 const struct queue_progress *queue_progress(const struct queue *queue);
@@ -59,15 +62,16 @@ struct lease_call {
 	/* items: NULL, or an array of id, payload, failures, flags for each item. */
 
 	/* The queue's. */
-	struct queue *queue;
+	struct queue *queue;   /* NULL once it is answered */
 	struct queue_op *op;   /* while Redis is asked */
 	bool held;             /* in the list of the waiting */
 	uint64_t wakes;        /* of the queue, when Redis was asked */
 	struct lease_call *prev, *next;
+	UT_hash_handle hh;     /* by node, while held */
 };
 
-/* An older call of the same node that waits is answered first, `empty`. */
-void queue_lease(struct queue *queue, struct lease_call *call);
+/* An older call of the same node that waits is answered first, `empty`. False when it was answered from in here. */
+bool queue_lease(struct queue *queue, struct lease_call *call);
 void queue_lease_abandon(struct lease_call *call);
 
 /* What waits is answered `empty`: something else has changed that the node must know. node NULL: everybody. */
@@ -87,7 +91,7 @@ void queue_commit_abandon(struct queue_commit *commit);
 
 /* ---- the rest of the node's calls, and a person's ---- */
 
-/* reply: what the script answers (docs/protocol.md); or err. */
+/* reply: what the script answers (docs/protocol.md): an array; or err. */
 typedef void queue_on_reply(void *context, const struct resp_value *reply, const struct err *err);
 
 void queue_op_abandon(struct queue_op *op);
@@ -97,6 +101,17 @@ struct queue_op *queue_inventory(struct queue *queue, const struct inventory_req
 
 /* A heartbeat's share: nobody is told. unopened: an array of ids. */
 void queue_renew(struct queue *queue, const char *node, int64_t epoch, json_t *unopened);
+
+/* Somebody who waits until it is known whether Redis answers. */
+struct queue_ready {
+	void *context;
+	void (*on_ready)(void *context);
+	struct queue_ready *prev, *next;
+};
+
+/* False: it is known already; ready is not called then. */
+bool queue_wait_ready(struct queue *queue, struct queue_ready *ready);
+void queue_unwait_ready(struct queue *queue, struct queue_ready *ready);
 
 struct queue_op *queue_dead_list(struct queue *queue, int64_t cursor, int64_t count, queue_on_reply *on_reply, void *context,
 				 struct err *err);

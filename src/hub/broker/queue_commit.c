@@ -31,6 +31,7 @@ struct queue_commit {
 	struct commit_batch *batch;
 	enum outcome_result *results;
 	char **messages;      /* of refused outcomes */
+	bool *refused_here;   /* … by the table, before Redis was asked */
 	struct commit_part parts[PARTS];
 	unsigned open;        /* parts not answered yet */
 	bool failed;
@@ -48,6 +49,7 @@ static void commit_free_all(struct queue_commit *commit)
 		free(commit->parts[i].outcomes);
 	free(commit->messages);
 	free(commit->results);
+	free(commit->refused_here);
 	commit_free(commit->batch);
 	free(commit);
 }
@@ -80,14 +82,53 @@ static void on_commit_text(struct queue_commit *commit, size_t outcome, const st
 		refuse(commit, outcome, text->text);
 }
 
-/* Failures and returns of what the holder has no more are as good as done: nothing is left to say about it. */
-static void read_texts(struct queue_commit *commit, enum part part, const struct resp_value *texts)
+static bool are_stale(const struct resp_value *text, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		if (!resp_is(&text[i], "stale"))
+			return false;
+	}
+	return true;
+}
+
+/* A text for each item, in the order of the outcomes. One whose holder had none of its items was told before. */
+static int read_fail_texts(struct queue_commit *commit, const struct resp_value *texts)
+{
+	size_t at = 0;
+	for (size_t i = 0; i < commit_count(commit->batch); i++) {
+		const struct outcome *outcome = commit_outcome(commit->batch, i);
+		bool refused_done = outcome->kind == OUTCOME_DONE && commit->refused_here[i];
+		if (outcome->kind != OUTCOME_FAIL && !refused_done)
+			continue;
+		if (at + outcome->item_count > texts->count)
+			return ERR_PROTOCOL;
+		if (outcome->kind == OUTCOME_FAIL && are_stale(&texts->elements[at], outcome->item_count))
+			commit->results[i] = OUTCOME_DUPLICATE;
+		at += outcome->item_count;
+	}
+	return 0;
+}
+
+/* Returns of what the holder has no more are as good as done: nothing is left to say about it. */
+static int read_texts(struct queue_commit *commit, enum part part, const struct resp_value *texts)
 {
 	struct commit_part *answered = &commit->parts[part];
-	if (part != PART_COMMIT)
-		return;
-	for (size_t i = 0; texts && i < texts->count && i < answered->count; i++)
+	if (!texts)
+		return ERR_PROTOCOL;
+	if (part == PART_FAIL)
+		return read_fail_texts(commit, texts);
+	if (part == PART_COMMIT && texts->count != answered->count)
+		return ERR_PROTOCOL;
+	for (size_t i = 0; part == PART_COMMIT && i < texts->count; i++)
 		on_commit_text(commit, answered->outcomes[i], &texts->elements[i]);
+	return 0;
+}
+
+static void fail(struct queue_commit *commit, const struct err *err)
+{
+	if (!commit->failed)
+		commit->err = *err;
+	commit->failed = true;
 }
 
 static void on_part(struct commit_part *part, enum part which, const struct resp_value *reply, const struct err *err)
@@ -95,12 +136,15 @@ static void on_part(struct commit_part *part, enum part which, const struct resp
 	struct queue_commit *commit = part->commit;
 	part->op = NULL;
 	commit->open--;
-	if (err && !commit->failed) {
-		commit->failed = true;
-		commit->err = *err;
-	}
-	if (!err) {
-		read_texts(commit, which, reply_array(reply, which == PART_COMMIT ? 2 : which == PART_FAIL ? 2 : 1));
+	commit->queue->clean_settles = 0; /* look again before it is called settled: something may be in the outbox */
+	if (err) {
+		fail(commit, err);
+	} else {
+		struct err strange = {0};
+		if (read_texts(commit, which, reply_array(reply, which == PART_RETURN ? 1 : 2))) {
+			(void)err_set(&strange, ERR_PROTOCOL, "Redis answered something strange to a commit");
+			fail(commit, &strange);
+		}
 		if (which == PART_COMMIT && reply->count > 3 && reply->elements[3].len > 0)
 			log_error(commit->queue->subject, "a checked write was refused by Redis all the same: %s",
 				  reply->elements[3].text);
@@ -288,6 +332,7 @@ static char **check(struct queue_commit *commit, const char *node, const char *h
 		int rc = 0;
 		for (size_t k = 0; k < outcome->write_count && !rc; k++)
 			rc = write_command_check(outcome->writes[k].args, outcome->writes[k].count, &targets, &err);
+		commit->refused_here[i] = rc != 0;
 		if (rc)
 			refuse(commit, i, err.text);
 		if (outcome->kind == OUTCOME_FAIL || (outcome->kind == OUTCOME_DONE && rc))
@@ -322,7 +367,8 @@ static int send_all(struct queue_commit *commit, const char *node, const char *h
 struct queue_commit *queue_commit(struct queue *queue, const char *node, const char *hostname, int64_t epoch,
 				  struct commit_batch *batch, queue_on_commit *on_done, void *context, struct err *err)
 {
-	char holder[LIMIT_NODE_ID + 24];
+	char holder[QUEUE_NODE_SIZE + 24];
+	char name[QUEUE_NODE_SIZE];
 	size_t count = commit_count(batch);
 	struct queue_commit *commit = calloc(1, sizeof(*commit));
 	if (!commit) {
@@ -333,8 +379,10 @@ struct queue_commit *queue_commit(struct queue *queue, const char *node, const c
 	*commit = (struct queue_commit){.queue = queue, .batch = batch, .on_done = on_done, .context = context};
 	commit->results = calloc(count + 1, sizeof(*commit->results)); /* all accepted */
 	commit->messages = calloc(count + 1, sizeof(*commit->messages));
-	(void)snprintf(holder, sizeof(holder), "%s:%lld", node, (long long)epoch);
-	int rc = commit->results && commit->messages ? 0 : err_set(err, ERR_NOMEM, "out of memory");
+	queue_node_name(queue, node, name);
+	(void)snprintf(holder, sizeof(holder), "%s:%lld", name, (long long)epoch);
+	commit->refused_here = calloc(count + 1, sizeof(*commit->refused_here));
+	int rc = commit->results && commit->messages && commit->refused_here ? 0 : err_set(err, ERR_NOMEM, "out of memory");
 	if (!rc && !redis_link_is_up(queue->link))
 		rc = err_set(err, ERR_UNREACHABLE, "%s", redis_link_trouble(queue->link));
 	commit->open = 1; /* this call's own, so that nothing ends before all are sent */

@@ -45,8 +45,14 @@ static void on_reply(void *context, const struct resp_value *reply, const struct
 {
 	struct queue_op *op = context;
 	struct queue *queue = op->queue;
+	struct err strange = {0};
+	if (!err && reply->type != RESP_ARRAY) {
+		(void)err_set(&strange, ERR_PROTOCOL, "%s answered what no script of ours does",
+			      redis_client_name(redis_link_client(queue->link)));
+		err = &strange;
+	}
 	bool back = !err && op->back_at >= 0 && reply_number(reply, (size_t)op->back_at) > 0;
-	finish(op, reply, err);
+	finish(op, err ? NULL : reply, err);
 	if (back)
 		queue_wake(queue);
 }

@@ -1,5 +1,6 @@
 /* The inside of a queue, shared by the files that work on it: queue.c (its life), queue_op.c (asking Redis), queue_lease.c
- * (leases and who waits for them), queue_commit.c, queue_progress.c, queue_outbox.c. Nobody else includes this but broker.c. */
+ * (leases and who waits for them), queue_commit.c, queue_progress.c, queue_share.c, queue_outbox.c. Nobody else includes this but
+ * broker.c. */
 #pragma once
 
 #include "hub/broker/queue.h"
@@ -12,13 +13,15 @@ enum {
 	MAX_LOSSES = 10,             /* an item that was lost so often with its node is a dead letter */
 	AVOID_MS = 10 * 1000,        /* for so long another node has the first go at an item that failed */
 	ALONE_MS = 60 * 1000,        /* for so long an item that failed together with others is run alone */
-	SEED_SIZE = 33,
+	QUEUE_TAG_SIZE = 9,
 };
 
 /* What the queue's owner decides. */
 struct queue_owner {
 	void *context;
 	int64_t lease_ms; /* the holder's period */
+	/* The first of all queues; follow ->next. */
+	struct queue *(*all)(void *context);
 	/* Online nodes that could run the task. */
 	size_t (*able_nodes)(void *context, const struct queue *queue);
 	/* Nothing waits and nothing is leased, for as long as the task's auto_finish_after says. */
@@ -30,7 +33,7 @@ struct queue_owner {
 /* The first look's counters, which those of the task count from. */
 struct queue_base {
 	bool known, asked;
-	int64_t done, failed, empty, duplicates, lost, returned;
+	int64_t counts[COUNTS];
 };
 
 struct queue {
@@ -42,11 +45,16 @@ struct queue {
 	struct redis_link *link;  /* of the input */
 	struct redis_link *output; /* of an output elsewhere, or NULL */
 	char *destination;        /* the output's name in the outbox; "" where it is on the same Redis */
+	char tag[QUEUE_TAG_SIZE]; /* of the task, in the holders' names */
+	bool reopened;            /* it had settled before: only its dead letters are of interest */
+	char trouble[ERR_TEXT_MAX]; /* what Redis refused last; "": nothing */
 	char subject[LIMIT_TASK_NAME + 8]; /* for the log */
 
 	struct queue_op *ops;     /* under way */
+	struct queue_ready *ready; /* who waits for the link */
 
 	struct lease_call *waits; /* held, in the order in which they came */
+	struct lease_call *by_node; /* the same, by their node */
 	struct lease_call *serving; /* the held call that Redis is asked for just now, taken out of waits */
 	size_t pass_left;         /* how many of the waiting this pass still tries */
 	uint64_t wakes;           /* grows with everything that may let a waiting call succeed */
@@ -58,6 +66,7 @@ struct queue {
 
 	struct queue_progress progress;
 	struct queue_base base;
+	json_t *saved;            /* of a reopened one: its numbers when it had settled */
 	int64_t looked_ms;        /* monotonic; the last look */
 	bool looking;
 	int64_t rate_ms;          /* when rate_done was taken */
@@ -71,10 +80,11 @@ struct queue {
 	unsigned clean_settles;   /* in a row: a late blocking move is seen by the second */
 
 	bool pumping;             /* the outbox */
+	bool pump_again;          /* something may have come meanwhile */
 	struct outbox_round *round; /* what the output's Redis is asked for just now */
 	int64_t pumped_ms;
-	unsigned handles;
 	struct queue *prev, *next;
+	UT_hash_handle hh;        /* by task id */
 };
 
 /* ---- queue.c ---- */
@@ -88,7 +98,27 @@ void queue_set_state(struct queue *queue, enum queue_state state);
 void queue_link_changed(struct queue *queue);
 void queue_tick(struct queue *queue, int64_t now_ms);
 
+/* The holder's node as the scripts know it: tasks that share a queue number their takes apart. */
+enum { QUEUE_NODE_SIZE = LIMIT_NODE_ID + 1 + QUEUE_TAG_SIZE };
+void queue_node_name(const struct queue *queue, const char *node, char into[QUEUE_NODE_SIZE]);
+
+/* ---- queue_share.c ---- */
+
+/* Whether another task is running on the same queue: nothing may be put back then. */
+bool queue_in_use(const struct queue *queue);
+/* Whether no other task that has begun works on the same queue, or only later ones. */
+bool queue_settles_next(const struct queue *queue);
+/* Where the counting of the task that came after this one on the same queue began; NULL: there is none, or nobody knows yet. */
+const struct queue_base *queue_end_of_count(const struct queue *queue);
+/* Whether any other task that has begun and not settled works on the same queue. */
+bool queue_has_sharer(const struct queue *queue);
+/* Whether the two names lie on the same keys though they are not the same queue: `x` and `{x}`. */
+bool queue_collides(const struct queue *queue, const char *url, const char *input_queue);
+
 /* ---- queue_op.c ---- */
+
+/* The keys' common part; NULL without memory. */
+char *queue_keys_of(const char *name);
 
 /* A call with the queue's own two keys in front. */
 void queue_call_init(struct queue *queue, struct script_call *call);
@@ -113,12 +143,21 @@ void queue_leases_init(struct queue *queue);
 void queue_leases_end(struct queue *queue, enum lease_status status);
 void queue_leases_close(struct queue *queue);
 void queue_block(struct queue *queue);
+/* Redis refused to give: people see why, until it gives again. */
+void queue_note_trouble(struct queue *queue, const struct err *err);
+/* Whether items may be given now. */
+bool queue_gives(const struct queue *queue);
+
+/* ---- queue_calls.c ---- */
+
+/* An item that no node can take becomes a dead letter. */
+void queue_bury(struct queue *queue, const struct lease_call *holder, const struct resp_value *id, const char *reason);
 
 /* ---- queue_progress.c ---- */
 
 void queue_look(struct queue *queue, int64_t now_ms);
-/* The task's own key goes away by itself, in a while. */
-void queue_forget_base(struct queue *queue);
+/* What only a task at work needs goes; its own counters go by themselves, in a while. */
+void queue_forget_keys(struct queue *queue);
 void queue_note_idle(struct queue *queue, int64_t now_ms);
 
 /* ---- queue_outbox.c ---- */

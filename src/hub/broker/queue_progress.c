@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 
 #include <stdlib.h>
@@ -30,13 +31,9 @@ static int64_t counter(const struct resp_value *reply, const char *name)
 
 /* ---- where the task's counting begins ---- */
 
-static const char *const BASE_NAMES[] = {"done", "failed", "empty", "duplicates", "lost", "returned"};
-
-static int64_t *base_field(struct queue_base *base, size_t i)
-{
-	int64_t *const fields[] = {&base->done, &base->failed, &base->empty, &base->duplicates, &base->lost, &base->returned};
-	return fields[i];
-}
+static const char *const COUNT_NAMES[COUNTS] = {
+	[COUNT_DONE] = "done",	     [COUNT_FAILED] = "failed", [COUNT_EMPTY] = "empty", [COUNT_DUPLICATES] = "duplicates",
+	[COUNT_LOST] = "lost", [COUNT_RETURNED] = "returned"};
 
 static void on_base(void *context, const struct resp_value *reply, const struct err *err)
 {
@@ -45,10 +42,11 @@ static void on_base(void *context, const struct resp_value *reply, const struct 
 	if (err || reply->type != RESP_BULK)
 		return;
 	AUTO_JSON json_t *object = json_loadb(reply->text, reply->len, 0, NULL);
-	for (size_t i = 0; i < sizeof(BASE_NAMES) / sizeof(BASE_NAMES[0]); i++)
-		*base_field(&queue->base, i) = json_integer_value(json_object_get(object, BASE_NAMES[i]));
+	for (size_t i = 0; i < COUNTS; i++)
+		queue->base.counts[i] = json_integer_value(json_object_get(object, COUNT_NAMES[i]));
 	queue->base.known = true;
-	queue->looked_ms = 0; /* look again at once */
+	queue_look(queue, clock_monotonic_ms());
+	queue_wake(queue); /* who has waited for just this */
 }
 
 static void base_key(const struct queue *queue, char key[BASE_KEY_SIZE])
@@ -56,14 +54,38 @@ static void base_key(const struct queue *queue, char key[BASE_KEY_SIZE])
 	(void)snprintf(key, BASE_KEY_SIZE, "%sbase:%s", queue->keys, queue->task->id);
 }
 
-void queue_forget_base(struct queue *queue)
+static void tell(const struct queue *queue, size_t argc, const char *const *argv)
+{
+	struct err err = {0};
+	if (redis_client_command(redis_link_client(queue->link), argc, argv, NULL, COMMAND_TIMEOUT_MS, NULL, NULL, &err))
+		log_debug(queue->subject, "some keys stay in Redis: %s", err.text);
+}
+
+void queue_forget_keys(struct queue *queue)
 {
 	char key[BASE_KEY_SIZE];
-	struct err err = {0};
+	char nodes[BASE_KEY_SIZE];
+	char loose[BASE_KEY_SIZE];
 	base_key(queue, key);
-	const char *const argv[] = {"EXPIRE", key, BASE_KEPT_S};
-	if (redis_client_command(redis_link_client(queue->link), 3, argv, NULL, COMMAND_TIMEOUT_MS, NULL, NULL, &err))
-		log_debug(queue->subject, "the task's counters stay in Redis: %s", err.text);
+	const char *const expire[] = {"EXPIRE", key, BASE_KEPT_S};
+	tell(queue, sizeof(expire) / sizeof(expire[0]), expire);
+	(void)snprintf(nodes, sizeof(nodes), "%snodes", queue->keys);
+	(void)snprintf(loose, sizeof(loose), "%sloose", queue->keys);
+	const char *const del[] = {"DEL", nodes, loose};
+	if (!queue_has_sharer(queue)) /* no call of a settled task reaches Redis any more */
+		tell(queue, sizeof(del) / sizeof(del[0]), del);
+}
+
+/* The counters as JSON; false when something is strange. */
+static bool form_base(const struct resp_value *reply, char *text, size_t size)
+{
+	size_t len = 0;
+	for (size_t i = 0; i < COUNTS && len < size; i++)
+		len += (size_t)snprintf(text + len, size - len, "%c\"%s\":%lld", i ? ',' : '{', COUNT_NAMES[i],
+					(long long)counter(reply, COUNT_NAMES[i]));
+	if (len < size)
+		len += (size_t)snprintf(text + len, size - len, "}");
+	return len < size;
 }
 
 static void ask_base(struct queue *queue, const struct resp_value *reply)
@@ -71,16 +93,13 @@ static void ask_base(struct queue *queue, const struct resp_value *reply)
 	char key[BASE_KEY_SIZE];
 	char text[512];
 	struct err err = {0};
-	int len = snprintf(text, sizeof(text), "{");
-	for (size_t i = 0; i < sizeof(BASE_NAMES) / sizeof(BASE_NAMES[0]); i++)
-		len += snprintf(text + len, sizeof(text) - (size_t)len, "%s\"%s\":%lld", i ? "," : "", BASE_NAMES[i],
-				(long long)counter(reply, BASE_NAMES[i]));
-	(void)snprintf(text + len, sizeof(text) - (size_t)len, "}");
 	base_key(queue, key);
 	const char *const set[] = {"SETNX", key, text};
 	const char *const get[] = {"GET", key};
 	struct redis_client *client = redis_link_client(queue->link);
-	int rc = redis_client_command(client, 3, set, NULL, COMMAND_TIMEOUT_MS, NULL, NULL, &err);
+	int rc = form_base(reply, text, sizeof(text)) ? 0 : ERR_INTERNAL;
+	if (!rc)
+		rc = redis_client_command(client, 3, set, NULL, COMMAND_TIMEOUT_MS, NULL, NULL, &err);
 	if (!rc)
 		rc = redis_client_command(client, 2, get, NULL, COMMAND_TIMEOUT_MS, on_base, queue, &err);
 	queue->base.asked = rc == 0;
@@ -93,7 +112,7 @@ static void note_rate(struct queue *queue, int64_t now_ms)
 	struct queue_progress *progress = &queue->progress;
 	if (!queue->rate_ms) {
 		queue->rate_ms = now_ms;
-		queue->rate_done = progress->done;
+		queue->rate_done = progress->counts[COUNT_DONE];
 		return;
 	}
 	int64_t passed_ms = now_ms - queue->rate_ms;
@@ -101,46 +120,57 @@ static void note_rate(struct queue *queue, int64_t now_ms)
 		return;
 	if (passed_ms <= 0)
 		return;
-	double rate = (double)(progress->done - queue->rate_done) * 1000 / (double)passed_ms;
+	double rate = (double)(progress->counts[COUNT_DONE] - queue->rate_done) * 1000 / (double)passed_ms;
 	progress->rate = progress->rate > 0 ? progress->rate + RATE_NEW * (rate - progress->rate) : rate;
 	if (passed_ms >= RATE_WINDOW_MS) {
 		queue->rate_ms = now_ms;
-		queue->rate_done = progress->done;
+		queue->rate_done = progress->counts[COUNT_DONE];
 	}
+}
+
+/* Whether the task's own counting goes on: it has begun, and no later task has taken over its queue. */
+static bool counts(const struct queue *queue)
+{
+	return (queue->state == QUEUE_RUNNING || queue->state == QUEUE_DRAINING) && !queue->reopened;
 }
 
 static void take_numbers(struct queue *queue, const struct resp_value *reply)
 {
 	struct queue_progress *progress = &queue->progress;
-	const struct queue_base *base = &queue->base;
-	progress->waiting = counter(reply, "waiting");
-	progress->leased = counter(reply, "leased") + counter(reply, "outbox");
-	progress->dead = counter(reply, "dead");
-	progress->holders = counter(reply, "holders");
-	progress->done = counter(reply, "done") - base->done;
-	progress->failed = counter(reply, "failed") - base->failed;
-	progress->empty = counter(reply, "empty") - base->empty;
-	progress->duplicates = counter(reply, "duplicates") - base->duplicates;
-	progress->lost = counter(reply, "lost") - base->lost;
-	progress->returned = counter(reply, "returned") - base->returned;
+	const struct queue_base *end = counts(queue) ? queue_end_of_count(queue) : NULL;
 	progress->known = true;
-	queue->waiting = progress->waiting;
+	progress->outbox = counter(reply, "outbox");
+	progress->holders = counter(reply, "holders");
+	queue->waiting = counter(reply, "waiting");
+	for (size_t i = 0; counts(queue) && i < COUNTS; i++) {
+		int64_t now = end ? end->counts[i] : counter(reply, COUNT_NAMES[i]);
+		progress->counts[i] = now > queue->base.counts[i] ? now - queue->base.counts[i] : 0;
+	}
+	if (end) { /* the rest is the later task's now */
+		progress->waiting = progress->leased = 0;
+		progress->rate = 0;
+		return;
+	}
+	progress->waiting = queue->waiting;
+	progress->leased = counter(reply, "leased") + progress->outbox;
+	progress->dead = counter(reply, "dead");
+	if (counts(queue))
+		note_rate(queue, clock_monotonic_ms());
 }
 
 static void on_looked(void *context, const struct resp_value *reply, const struct err *err)
 {
 	struct queue *queue = context;
 	queue->looking = false;
-	if (err)
-		return;
-	bool counts = queue->state == QUEUE_RUNNING || queue->state == QUEUE_DRAINING;
-	if (counts && !queue->base.known) {
-		if (!queue->base.asked)
-			ask_base(queue, reply);
+	if (err) {
+		queue_note_trouble(queue, err);
 		return;
 	}
-	take_numbers(queue, reply);
-	note_rate(queue, clock_monotonic_ms());
+	queue->trouble[0] = '\0';
+	if (!counts(queue) || queue->base.known)
+		take_numbers(queue, reply);
+	else if (!queue->base.asked)
+		ask_base(queue, reply);
 }
 
 void queue_look(struct queue *queue, int64_t now_ms)
@@ -178,20 +208,41 @@ const struct queue_progress *queue_progress(const struct queue *queue)
 	return &queue->progress;
 }
 
-json_t *queue_progress_json(const struct queue *queue)
+/* A task that had settled keeps its numbers; only its dead letters may be fewer. */
+static json_t *saved_json(const struct queue *queue)
+{
+	json_t *object = json_copy(queue->saved);
+	if (object && queue->progress.known && json_object_set_new(object, "dead", json_integer(queue->progress.dead))) {
+		json_decref(object);
+		return NULL;
+	}
+	return object;
+}
+
+static json_t *numbers_json(const struct queue *queue)
 {
 	const struct queue_progress *p = &queue->progress;
-	const char *blocked = queue_blocked(queue);
 	int64_t left = p->waiting + p->leased;
-	json_t *eta = p->known && p->rate > 0 && queue->state == QUEUE_RUNNING ? json_real((double)left / p->rate) : json_null();
-	if (!p->known) {
-		json_decref(eta);
-		return json_pack("{s:s*}", "blocked", *blocked ? blocked : NULL);
+	json_t *eta = p->rate > 0 && queue->state == QUEUE_RUNNING ? json_real((double)left / p->rate) : json_null();
+	json_t *object = json_pack("{s:I, s:I, s:I, s:I, s:f, s:o}", "total",
+				   (json_int_t)(left + p->counts[COUNT_DONE] + p->dead), "waiting", (json_int_t)p->waiting,
+				   "leased", (json_int_t)p->leased, "dead", (json_int_t)p->dead, "rate", p->rate, "eta", eta);
+	for (size_t i = 0; object && i < COUNTS; i++) {
+		if (json_object_set_new(object, COUNT_NAMES[i], json_integer(p->counts[i]))) {
+			json_decref(object);
+			return NULL;
+		}
 	}
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:o, s:s*}", "total",
-			 (json_int_t)(left + p->done + p->dead), "waiting", (json_int_t)p->waiting, "leased",
-			 (json_int_t)p->leased, "done", (json_int_t)p->done, "failed", (json_int_t)p->failed, "empty",
-			 (json_int_t)p->empty, "dead", (json_int_t)p->dead, "duplicates", (json_int_t)p->duplicates, "lost",
-			 (json_int_t)p->lost, "returned", (json_int_t)p->returned, "rate", p->rate, "eta", eta, "blocked",
-			 *blocked ? blocked : NULL);
+	return object;
+}
+
+json_t *queue_progress_json(const struct queue *queue)
+{
+	const char *blocked = queue_blocked(queue);
+	json_t *object = queue->saved ? saved_json(queue) : queue->progress.known ? numbers_json(queue) : json_object();
+	if (object && *blocked && json_object_set_new(object, "blocked", json_lossy_string(blocked))) {
+		json_decref(object);
+		return NULL;
+	}
+	return object;
 }

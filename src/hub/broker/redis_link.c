@@ -3,17 +3,21 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "base/url.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <utlist.h>
 
 struct redis_link {
 	struct redis_links *links;
 	char *url;
+	struct redis_url place;
 	struct redis_client *client;
 	unsigned users;
+	bool is_new;                /* neither up nor down yet */
 	char trouble[ERR_TEXT_MAX]; /* "" while up */
 	struct redis_link *prev, *next;
 };
@@ -43,6 +47,7 @@ void redis_links_free(struct redis_links *links)
 static void on_up(void *context)
 {
 	struct redis_link *link = context;
+	link->is_new = false;
 	link->trouble[0] = '\0';
 	log_info(NULL, "%s answers", redis_client_name(link->client));
 	link->links->options.on_change(link->links->options.context, link);
@@ -51,6 +56,7 @@ static void on_up(void *context)
 static void on_down(void *context, const struct err *reason)
 {
 	struct redis_link *link = context;
+	link->is_new = false;
 	text_copy(link->trouble, sizeof(link->trouble), reason->text);
 	log_warn(NULL, "%s; trying again", reason->text);
 	link->links->options.on_change(link->links->options.context, link);
@@ -59,6 +65,7 @@ static void on_down(void *context, const struct err *reason)
 static void free_link(struct redis_link *link)
 {
 	redis_client_close(link->client);
+	redis_url_done(&link->place);
 	free(link->url);
 	free(link);
 }
@@ -83,12 +90,14 @@ struct redis_link *redis_link_take(struct redis_links *links, const char *url, s
 	link->links = links;
 	link->url = copy;
 	link->users = 1;
+	link->is_new = true;
+	int rc = url_parse_redis(url, &link->place, err);
 	const struct redis_client_options options = {.url = url,
 						     .allow_link_local = links->options.allow_link_local,
 						     .context = link,
 						     .on_up = on_up,
 						     .on_down = on_down};
-	link->client = redis_client_new(links->loop, &options, err);
+	link->client = rc ? NULL : redis_client_new(links->loop, &options, err);
 	if (!link->client) {
 		free_link(link);
 		return NULL;
@@ -119,6 +128,30 @@ bool redis_link_is_up(const struct redis_link *link)
 const char *redis_link_trouble(const struct redis_link *link)
 {
 	return link->trouble;
+}
+
+bool redis_link_is_new(const struct redis_link *link)
+{
+	return link->is_new;
+}
+
+static bool same(const struct redis_url *a, const struct redis_url *b)
+{
+	return a->port == b->port && a->database == b->database && strcasecmp(a->host, b->host) == 0;
+}
+
+bool redis_link_same_place(const struct redis_link *a, const struct redis_link *b)
+{
+	return a == b || same(&a->place, &b->place);
+}
+
+bool redis_link_is_at(const struct redis_link *link, const char *url)
+{
+	struct redis_url place;
+	struct err err = {0};
+	bool good = url_parse_redis(url, &place, &err) == 0 && same(&link->place, &place);
+	redis_url_done(&place);
+	return good;
 }
 
 struct redis_client *redis_link_second_client(const struct redis_link *link, void *context, void (*on_client_up)(void *context),

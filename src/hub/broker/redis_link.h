@@ -32,6 +32,13 @@ bool redis_link_is_up(const struct redis_link *link);
 /* Why it is not up; "" while it is. */
 const char *redis_link_trouble(const struct redis_link *link);
 
+/* It has not tried yet, so nobody knows whether it answers. */
+bool redis_link_is_new(const struct redis_link *link);
+
+/* The same database of the same server, whoever logs in. */
+bool redis_link_same_place(const struct redis_link *a, const struct redis_link *b);
+bool redis_link_is_at(const struct redis_link *link, const char *url);
+
 /* A client of its own to the same server, for a blocking command. Close it. */
 struct redis_client *redis_link_second_client(const struct redis_link *link, void *context, void (*on_up)(void *context),
 					      void (*on_down)(void *context, const struct err *reason), struct err *err);
