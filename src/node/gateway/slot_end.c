@@ -151,16 +151,13 @@ struct gateway_slot *gateway_slot_new(struct gateway *gateway, const struct gate
 
 char *gateway_slot_url(const struct gateway_slot *slot, const char *host, unsigned port)
 {
-	char *url = NULL;
-	const char *form = strchr(host, ':') ? "redis://:%s@[%s]:%u/0" : "redis://:%s@%s:%u/0";
-	size_t size = strlen(host) + sizeof(slot->password) + 64;
-	url = malloc(size);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-	if (url)
-		(void)snprintf(url, size, form, slot->password, host, port);
-#pragma GCC diagnostic pop
-	return url;
+	struct buf url;
+	buf_init(&url, 4096);
+	bool ipv6 = strchr(host, ':') != NULL;
+	int rc = buf_printf(&url, "redis://:%s@%s%s%s:%u/0", slot->password, ipv6 ? "[" : "", host, ipv6 ? "]" : "", port);
+	char *text = rc ? NULL : buf_steal(&url);
+	buf_done(&url);
+	return text;
 }
 
 int gateway_slot_listen(struct gateway_slot *slot, int fd, struct err *err)
