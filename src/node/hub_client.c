@@ -303,8 +303,6 @@ static void on_registered(void *context, const struct http_result *result)
 	AUTO_JSON json_t *answer = read_answer(client, result, &err);
 	if (answer)
 		(void)read_registration(client, answer, &registration, &err);
-	if (!err.code && registration.new_secret && !take_secret(client, registration.new_secret))
-		(void)err_set(&err, ERR_NOMEM, "out of memory");
 	if (err.code) {
 		repeat_after_error(client, &client->registration, &err);
 		return;
@@ -312,7 +310,10 @@ static void on_registered(void *context, const struct http_result *result)
 	note_answer(client);
 	text_copy(client->node_id, sizeof(client->node_id), registration.node_id);
 	serve(client);
-	client->options.on_registered(client->options.context, &registration);
+	bool kept = client->options.on_registered(client->options.context, &registration);
+	bool needed = registration.new_secret && (kept || !client->own_authorization);
+	if (needed && !take_secret(client, registration.new_secret))
+		log_warn(NULL, "out of memory: going on without the node's new secret");
 }
 
 static void start_registration(struct hub_client *client)

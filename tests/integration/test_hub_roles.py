@@ -163,6 +163,19 @@ def test_who_brings_the_secret_keeps_the_id(roles):
     assert len(expect(roles.get("/api/nodes", token=VIEWER), 200).json) == 1
 
 
+def test_of_a_cloned_disk_the_first_to_come_stays_the_node(roles):
+    node_id, secret = joined(roles)
+    expect(beat(roles, node_id, secret), 200)
+    renewed = expect(join(roles, secret, node_id, secret, run="first"), 200).json
+    assert renewed["node_id"] == node_id and renewed["node_secret"] != secret
+    expect(beat(roles, node_id, renewed["node_secret"]), 200)
+    expect(join(roles, secret, node_id, secret, run="second"), 401)
+    answer = expect(join(roles, JOINER, node_id, run="second"), 200).json  # as its agent does then
+    assert answer["node_id"] != node_id
+    expect(beat(roles, answer["node_id"], answer["node_secret"]), 200)
+    expect(beat(roles, node_id, renewed["node_secret"]), 200)
+
+
 def test_epochs_grow_with_each_run(roles):
     before = time.time() * 1000
     first = expect(join(roles), 200).json
