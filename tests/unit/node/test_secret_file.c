@@ -52,7 +52,7 @@ static void test_secret_file_is_kept_per_id_and_private(void **state)
 static void test_secret_file_that_holds_none_is_told_and_not_quoted(void **state)
 {
 	(void)state;
-	static const char *const TEXTS[] = {"", "\n", "two words\n", "non-ascii-\xc3\xa9\n", "\x01" "hunter2\n"};
+	static const char *const TEXTS[] = {"", "\n", "two words\n", "non-ascii-\xc3\xa9\n", "\001hunter2\n"};
 	char secret[33];
 	assert_int_equal(secret_file_write("state", "x", "y", NULL), 0);
 	for (size_t i = 0; i < sizeof(TEXTS) / sizeof(TEXTS[0]); i++) {
