@@ -226,6 +226,15 @@ static void test_auth_a_node_names_itself_alone(void **state)
 		assert_int_equal(fake.status, 403);
 		fake_done(&fake);
 	}
+	/* One that names nobody is still itself: leases, and no address of Redis. */
+	assert_call(world, "POST", "/api/tasks",
+		    "{\"name\": \"a\", \"image\": \"i\", \"input_redis\": \"redis://:hunter2@127.0.0.1:1\", \"input_queue\": \"q\"}",
+		    admin, 201, "\"leased\"");
+	struct fake_request task;
+	call(world, &task, "GET", "/gridnode/task", NULL, world->secret);
+	assert_contains(task.body, "\"leased\"");
+	assert_lacks(task.body, "hunter2");
+	fake_done(&task);
 	(void)snprintf(named, sizeof(named), "{\"node_id\": \"%s\", \"status\": \"Idle\", \"active_containers\": 0}", world->node_id);
 	assert_call(world, "POST", "/gridnode/heartbeat", named, world->secret, 200, "stop_requested");
 	assert_call(world, "POST", "/gridnode/heartbeat", named, seed, 403, "a secret of its own");
