@@ -126,6 +126,22 @@ def test_a_hub_that_lost_its_state_is_joined_anew(roles, make_node):
     assert beats(roles, node.id, secret) == 200 and len(roles.nodes()) == 1
 
 
+def test_a_stranger_in_the_hubs_place_costs_no_identity(roles, make_hub, make_node):
+    """Another hub at its address, or a proxy that refuses everything: nothing is lost when the right one is back."""
+    node = make_node(roles, token=JOINER).start()
+    wait_for_secret(node)
+    node_id = node.id
+    roles.stop()
+    stranger = make_hub("stranger").start(bind=f"127.0.0.1:{roles.port}", token="a-token-that-nobody-has")
+    node.daemon.wait_for_log("does not take this node's secret")
+    node.daemon.wait_for_log("refuses our token")
+    stranger.stop()
+    roles.start()
+    wait_until(lambda: roles.node(node_id)["runtime_status"], 60, "the node's heartbeat")
+    assert node.id == node_id and len(roles.nodes()) == 1
+    assert node.daemon.log.count("does not take this node's secret") == 1
+
+
 def test_a_stolen_id_ends_as_a_node_of_its_own(roles, make_node):
     owner = make_node(roles, token=JOINER).start()
     wait_for_secret(owner)
