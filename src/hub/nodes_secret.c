@@ -1,5 +1,5 @@
-/* Owns nodes' secrets: their table by hash, and which of two is good. Called by the registry and, for each request that no token of
- * the hub's fits, by the API; never keeps or logs a secret itself.
+/* Owns nodes' secrets: their table by hash, and which of two is good. Called by the registry and, for each request that no
+ * token of the hub's fits, by the API; never keeps or logs a secret itself.
  *
  * Each run of an agent gets a new one, `fresh`, and until that is used for the first time the old one, `secret`, is good too: the
  * answer that carried it may be lost, or the agent may die before it has saved it. With the first use the old one is out. So of

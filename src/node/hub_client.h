@@ -31,8 +31,8 @@ struct hub_client_options {
 	const char *node_secret;              /* "": none yet */
 
 	void *context;
-	/* The hub knows us now; again after it had forgotten us. Keeps the new secret, and returns whether it could: if not, we go on with
-	 * the old one, which the hub takes for as long as it has not seen the new one. */
+	/* The hub knows us now; again after it had forgotten us. Keeps the new secret, and returns whether it could: if not, we
+	 * go on with the old one, which the hub takes for as long as it has not seen the new one. */
 	bool (*on_registered)(void *context, const struct hub_registration *registration);
 	/* What to work on: an object or JSON null. Also when it is what it was. */
 	void (*on_task)(void *context, json_t *task);

@@ -1,5 +1,5 @@
-"""Who may what at the hub: its tokens' roles, and nodes' own secrets. No container runs here; nodes are calls of the tests' own."""
-import os
+"""Who may what at the hub: its tokens' roles, and nodes' own secrets. No container runs here; nodes are calls of the tests'
+own."""
 import sqlite3
 import time
 import uuid
@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from hub_client import Held, expect
-from processes import TOKEN, wait_until
+from processes import TOKEN
 
 ADMIN, VIEWER, JOINER = "the-admins-own-token", "the-viewers-own-token", "the-joiners-own-token"
 TOKENS = {"admin_token": ADMIN, "viewer_token": VIEWER, "join_token": JOINER}

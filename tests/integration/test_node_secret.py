@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from hub_client import expect
 from node_fixtures import add_task, make_node, wait_for_containers, worker_image, worker_program  # noqa: F401
-from processes import TOKEN, wait_until
+from processes import wait_until
 from test_node_seed_hub import seed_hub  # noqa: F401
 
 pytestmark = [pytest.mark.docker]

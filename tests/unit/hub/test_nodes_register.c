@@ -406,6 +406,26 @@ static void test_revoked_secret_is_worth_nothing_for_good(void **state)
 	end(&world);
 }
 
+static void test_secrets_of_a_forgotten_node_are_forgotten(void **state)
+{
+	(void)state;
+	struct world world = begin();
+	struct agent agent = {0};
+	enroll(&world, &agent, "r1");
+	const struct agent old = agent;
+	enroll(&world, &agent, "r2");
+	world.now.monotonic_ms += 700000;
+	world.now.wall_ms += 700000;
+	nodes_tick(world.nodes, world.now);
+	assert_int_equal(nodes_count(world.nodes), 0);
+	assert_null(speaks(&world, &old));
+	assert_null(speaks(&world, &agent));
+	enroll(&world, &agent, "r2");
+	assert_string_not_equal(agent.id, old.id);
+	assert_speaks_for_itself(&world, &agent);
+	end(&world);
+}
+
 static void test_revoking_who_has_no_secret_says_so(void **state)
 {
 	(void)state;
@@ -435,6 +455,7 @@ int main(void)
 		in_sandbox(test_registration_epoch_of_a_refused_write_is_not_given_again_to_another_run),
 		in_sandbox(test_registration_that_cannot_be_written_gives_no_secret),
 		in_sandbox(test_revoked_secret_is_worth_nothing_for_good),
+		in_sandbox(test_secrets_of_a_forgotten_node_are_forgotten),
 		in_sandbox(test_revoking_who_has_no_secret_says_so),
 	};
 	return cmocka_run_group_tests_name("nodes_register", tests, NULL, NULL);
