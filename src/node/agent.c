@@ -288,6 +288,7 @@ static int make_slots(struct agent *agent, const struct platform *platform, stru
 		.memory_mb = config->container_memory_mb,
 		.memory_max_mb = config->container_memory_max_mb,
 		.allow_images = &config->allow_images,
+		.allow_network = config->allow_network,
 		.context = agent,
 		.on_change = on_slots_change,
 		.on_empty = on_slots_empty,

@@ -72,6 +72,9 @@ static const struct config_key KEYS[] = {
 		 "On a bridge they reach this machine as host.docker.internal."},
 	{.name = "allow_images", .type = CONFIG_STRINGS, .offset = FIELD(allow_images), .fallback = "[\"*\"]",
 	 .help = "Patterns (* and ?) of images that tasks may run on this machine."},
+	{.name = "allow_network", .type = CONFIG_BOOLEAN, .offset = FIELD(allow_network), .fallback = "false",
+	 .help = "Whether leased tasks that ask for it (network = \"outbound\") reach the network from this machine.\n"
+		 "All others reach the gateway alone."},
 	{.name = "docker_host", .type = CONFIG_STRING, .offset = FIELD(docker_host), .check = check_docker_host,
 	 .help = "The engine's socket, as unix:///var/run/docker.sock. Empty: $DOCKER_HOST, else the usual places."},
 	{.name = "hostname", .type = CONFIG_STRING, .offset = FIELD(hostname), .check = check_hostname,

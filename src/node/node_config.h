@@ -17,6 +17,7 @@ struct node_config {
 	bool no_new_privileges;
 	char *network;
 	struct config_strings allow_images;
+	bool allow_network;
 	char *docker_host;    /* "": searched for */
 	char *hostname;       /* "": the system's */
 	char *log_level;

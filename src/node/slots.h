@@ -22,6 +22,7 @@ struct slots_options {
 	int64_t memory_mb;
 	int64_t memory_max_mb; /* 0: no limit */
 	const struct config_strings *allow_images;
+	bool allow_network; /* leased tasks may have what their `network` asks for */
 	void *context;
 	void (*on_change)(void *context); /* slots_status would answer differently now */
 	void (*on_empty)(void *context);  /* the last slot has ended, and there is no task for them */
