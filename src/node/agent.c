@@ -80,6 +80,7 @@ static void open_runtime(struct agent *agent)
 		.capabilities = capabilities,
 		.no_new_privileges = agent->config->no_new_privileges,
 		.owner_labels = labels,
+		.gateway = node_gateway(agent->config->gateway),
 	};
 	const struct runtime_events events = {
 		.context = agent, .on_ready = on_runtime_ready, .on_lost = on_runtime_lost};
