@@ -436,5 +436,6 @@ const struct runtime_ops docker_runtime = {
 	.signal = container_signal,
 	.remove = container_remove,
 	.open_place = docker_open_place,
+	.place_address = place_address,
 	.close_place = place_close,
 };

@@ -326,6 +326,24 @@ static void test_slots_owner_refuses_too_much_memory(void **state)
 	assert_contains(status_of(world).error, "container_memory_max");
 }
 
+static void test_slots_owner_refuses_the_network(void **state)
+{
+	static const char LEASED[] = ",\"task_id\":\"1\",\"delivery\":\"leased\",\"input_queue\":\"q\",\"network\":\"%s\"";
+	struct world *world = *state;
+	char more[256];
+	slots_use_runtime(world->slots, &world->runtime, "n");
+	(void)snprintf(more, sizeof(more), LEASED, "outbound");
+	set_task(world, "a", more);
+	assert_int_equal(world->runtime.image_count, 0);
+	assert_contains(status_of(world).error, "allow_network");
+	(void)snprintf(more, sizeof(more), LEASED, "none");
+	set_task(world, "b", more);
+	assert_int_equal(world->runtime.image_count, 1);
+	/* In direct delivery the machine's `network` is what counts. */
+	set_task(world, "c", ",\"network\":\"outbound\"");
+	assert_int_equal(world->runtime.image_count, 2);
+}
+
 static void test_slots_go_on_when_the_engine_comes_back(void **state)
 {
 	struct world *world = *state;
@@ -418,6 +436,7 @@ int main(void)
 		slots_test(test_slots_switch_cancels_the_image_call),
 		slots_test(test_slots_owner_refuses_an_image),
 		slots_test(test_slots_owner_refuses_too_much_memory),
+		slots_test(test_slots_owner_refuses_the_network),
 		slots_test(test_slots_go_on_when_the_engine_comes_back),
 		slots_test(test_slots_no_task_and_nothing_running_is_empty),
 		slots_test(test_slots_without_images_need_a_command),
