@@ -14,6 +14,7 @@ struct world {
 	uv_loop_t loop;
 	struct runtime runtime;
 	struct slots *slots;
+	struct leases *leases;
 	char *patterns[1];
 	struct config_strings allow;
 	int emptied;
@@ -30,6 +31,16 @@ static void on_empty(void *context)
 	world->emptied++;
 }
 
+/* A hub that is away. */
+static void *start_no_post(void *context, const struct hub_post *post)
+{
+	(void)context;
+	(void)post;
+	return NULL;
+}
+
+static const struct hub_ops NO_HUB = {.start = start_no_post};
+
 static int setup(void **state)
 {
 	static char any[] = "*";
@@ -38,7 +49,10 @@ static int setup(void **state)
 	world->patterns[0] = any;
 	world->allow = (struct config_strings){.items = world->patterns, .count = 1};
 	assert_int_equal(uv_loop_init(&world->loop), 0);
+	const struct leases_options leases = {.hub = &NO_HUB};
+	world->leases = leases_new(&world->loop, &leases);
 	const struct slots_options options = {
+		.leases = world->leases,
 		.ops = &scripted_runtime,
 		.count = 2,
 		.cpus = &TWO,
@@ -61,6 +75,7 @@ static int teardown(void **state)
 {
 	struct world *world = *state;
 	slots_close(world->slots);
+	leases_close(world->leases);
 	(void)uv_run(&world->loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&world->loop), 0);
 	free(world);
