@@ -12,7 +12,6 @@ declare -A packages=(
 		libhiredis-dev libjansson-dev libsqlite3-dev libtomlplusplus-dev uthash-dev"
 	[run]="docker.io iptables iproute2 redis-server redis-tools curl procps util-linux"
 	[demo]="gnuplot-nox python3 fonts-dejavu-core"
-<<<<<<< HEAD
 	[test]="clang clang-tidy dbus docker-registry libclang-rt-14-dev|libclang-rt-dev libcmocka-dev libssl-dev
 		nginx-light|nginx openssl python3 python3-pytest python3-pytest-timeout python3-pytest-xdist python3-redis
 		sqlite3 systemd systemd-container valgrind"
