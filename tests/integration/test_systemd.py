@@ -65,7 +65,7 @@ class MachinesHub(Hub):
     """The hub of that machine, which shares our network."""
 
     def __init__(self, machine, port):  # pylint: disable=super-init-not-called
-        self.machine, self.port = machine, port
+        self.machine, self.port, self.tls = machine, port, None
 
     def answers(self):
         try:
