@@ -69,6 +69,7 @@ struct worker {
 	bool waits_for_engine; /* REMOVING: nothing was asked, since it is away */
 	int signal_wanted; /* the strongest that was not sent yet, or NO_SIGNAL */
 	int signal_sending;
+	bool signal_told; /* one was sent, heard or not */
 	unsigned name_taken;
 	struct backoff backoff; /* of ADRIFT, CLEARING, REMOVING */
 	struct worker *prev, *next;

@@ -2,7 +2,7 @@
  * takes a broken connection for an exit, and never loses one.
  *
  * Happy path: `wait` answers with the status; the engine is asked whether memory ran out and for the end of the log;
- * the owner is told.
+ * the owner is told. Of one that was told to end nothing is asked: nobody wonders why it ended.
  *
  * What can go wrong: `wait` breaks off because the engine dies or restarts. Then the container is adrift until the
  * engine is back: it may run on (wait again), have ended meanwhile (its recorded status), or be gone without a trace
@@ -46,6 +46,7 @@ void container_send_signal(struct worker *worker)
 		return;
 	worker->signal_sending = worker->signal_wanted;
 	worker->signal_wanted = NO_SIGNAL;
+	worker->signal_told = true;
 	const char *suffix = worker->signal_sending == WORKER_KILL ? "kill?signal=SIGKILL" : "kill?signal=SIGTERM";
 	worker->kill = container_call(worker, "POST", suffix, SIGNAL_TIMEOUT_MS, NULL, on_signalled, NULL);
 	if (!worker->kill) {
@@ -92,6 +93,12 @@ void container_begin_running(struct worker *worker)
 
 /* ---- ADRIFT, INQUEST ---- */
 
+static void tell_exit(struct worker *worker, const struct worker_exit *exit)
+{
+	container_enter(worker, CONTAINER_EXITED);
+	worker->events.on_exit(worker->events.context, exit);
+}
+
 static void on_inquest_done(void *context, enum inquest_verdict verdict, const struct worker_exit *result)
 {
 	struct worker *worker = context;
@@ -104,12 +111,16 @@ static void on_inquest_done(void *context, enum inquest_verdict verdict, const s
 	}
 	struct worker_exit exit = *result;
 	exit.out_of_memory = exit.out_of_memory || worker->oom_seen;
-	container_enter(worker, CONTAINER_EXITED);
-	worker->events.on_exit(worker->events.context, &exit);
+	tell_exit(worker, &exit);
 }
 
 void container_begin_inquest(struct worker *worker)
 {
+	if (worker->exit_known && worker->signal_told) {
+		tell_exit(worker, &(struct worker_exit){
+					  .status = worker->exit_status, .out_of_memory = worker->oom_seen, .log_tail = ""});
+		return;
+	}
 	int known_status = worker->exit_known ? worker->exit_status : -1;
 	worker->inquest = container_inquest_start(worker->host, worker->id, known_status, on_inquest_done, worker, NULL);
 	if (!worker->inquest)

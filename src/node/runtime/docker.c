@@ -406,6 +406,7 @@ static struct worker *docker_start(struct runtime *runtime, const struct worker_
 
 const struct runtime_ops docker_runtime = {
 	.name = RUNTIME_DOCKER,
+	.noun = "container",
 	.open = docker_open,
 	.close = docker_close,
 	.prepare_image = docker_prepare_image,

@@ -34,7 +34,7 @@ struct worker_spec {
 struct worker_exit {
 	int status;           /* 0 … 255; 128 + n for signal n; -1 unknown */
 	bool out_of_memory;   /* the engine says that the kernel killed it, or a part of it, for its memory limit */
-	/* The last lines that it wrote, "" when it ended with 0. At most RUNTIME_LOG_TAIL_MAX bytes, always printable UTF-8;
+	/* The last lines that it wrote, "" when it ended with 0 or was told to end. At most RUNTIME_LOG_TAIL_MAX bytes, always printable UTF-8;
 	 * lives as long as the callback runs. */
 	const char *log_tail;
 };
@@ -88,6 +88,7 @@ struct runtime_options {
 
 struct runtime_ops {
 	const char *name; /* RUNTIME_… of proto/node_messages.h */
+	const char *noun; /* what a worker is, to people: "container", "process" */
 
 	/* Begins to look for the engine. owner_labels as in worker_spec (one at least): each time an engine is found,
 	 * whatever carries them all and belongs to none of our workers is removed, created ones too, before on_ready.
