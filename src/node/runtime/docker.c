@@ -428,6 +428,7 @@ static struct place *docker_open_place(struct runtime *runtime, const struct pla
 
 const struct runtime_ops docker_runtime = {
 	.name = RUNTIME_DOCKER,
+	.noun = "container",
 	.open = docker_open,
 	.close = docker_close,
 	.prepare_image = docker_prepare_image,

@@ -52,7 +52,8 @@ struct worker_exit {
 	/* Somebody ended it through the engine: docker stop, kill, restart or rm -f, or the engine's own shutdown. A crash, or
 	 * a kill by its process id, is not that. After a signal of ours nobody can tell, and it may be false. */
 	bool stopped_by_other;
-	/* The last lines that it wrote, "" when it ended with 0. At most RUNTIME_LOG_TAIL_MAX bytes, always printable UTF-8;
+	/* The last lines that it wrote, "" when it ended with 0 or was told to end. At most RUNTIME_LOG_TAIL_MAX bytes, always
+	 * printable UTF-8;
 	 * lives as long as the callback runs. */
 	const char *log_tail;
 };
@@ -127,6 +128,7 @@ struct runtime_options {
 
 struct runtime_ops {
 	const char *name; /* RUNTIME_… of proto/node_messages.h */
+	const char *noun; /* what a worker is, to people: "container", "process" */
 
 	/* Begins to look for the engine. owner_labels as in worker_spec (one at least): each time an engine is found,
 	 * whatever carries them all and belongs to none of our workers is removed, created ones too, before on_ready.
