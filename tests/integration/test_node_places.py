@@ -136,6 +136,31 @@ def test_a_killed_place_is_noticed_at_once_and_another_opened(engine, reach_imag
     assert seen == {GATEWAY: (True, "+PONG")}
 
 
+def test_a_stopped_place_ends_at_once(engine, reach_image, make_probe):
+    probe = make_probe(engine).ready()
+    probe.open(0)
+    [entry] = place_containers(engine, probe)
+    begin = time.monotonic()
+    assert engine.call("POST", f"/containers/{entry['Id']}/stop?t=20")[0] == 204
+    assert time.monotonic() - begin < 10, "the pause program does not mind SIGTERM"
+    assert engine.inspect(entry["Id"])["State"]["ExitCode"] == 0
+    probe.expect("gone")
+
+
+def test_many_places_open_at_once(engine, reach_image, make_probe):
+    probe = make_probe(engine).ready()
+    for place in range(24):
+        probe.say("open", place)
+    events = [probe.events.get(timeout=60) for _ in range(24)]
+    assert {event["event"] for event in events} == {"listening"} and len({event["which"] for event in events}) == 24
+    for worker in range(3):
+        assert probe.tried(worker, 23 - worker, GATEWAY)[0] == {GATEWAY: (True, "+PONG")}
+    for place in range(24):
+        probe.say("close", place)
+    events = [probe.events.get(timeout=60) for _ in range(24)]
+    assert {(event["event"], event["err"]) for event in events} == {("closed", "")}
+
+
 def test_no_worker_starts_in_a_place_that_is_gone(engine, reach_image, make_probe):
     probe = make_probe(engine).ready()
     probe.open(0)
