@@ -67,7 +67,8 @@ def check_isolation(probe, engine, service):
 
     # What the test could not see if it were blind.
     seen, interfaces = probe.tried(2, "-", GATEWAY, f"{engine.gateway}:{service}", f"{peer_address}:7000")
-    assert seen == {GATEWAY: (True, ""), f"{engine.gateway}:{service}": (True, "host"), f"{peer_address}:7000": (True, "hello")}
+    assert seen == {GATEWAY: (True, ""), f"{engine.gateway}:{service}": (True, "host"),
+                    f"{peer_address}:7000": (True, "hello")}
     assert "eth0" in interfaces
     probe.remove(9)
     probe.close(0)
@@ -297,7 +298,8 @@ def from_another_bridge(engine, address):
     """What a container on a network of its own hears at the address."""
     status, body = engine.call("POST", "/networks/create", {"Name": "idm-neighbour", "Driver": "bridge"})
     assert status == 201, body
-    container = {"Image": REACH, "Entrypoint": ["/reach", "try", address], "HostConfig": {"NetworkMode": "idm-neighbour"}}
+    container = {"Image": REACH, "Entrypoint": ["/reach", "try", address],
+                 "HostConfig": {"NetworkMode": "idm-neighbour"}}
     try:
         status, body = engine.call("POST", "/containers/create", container)
         assert status == 201, body
@@ -333,7 +335,7 @@ def hidden_folder(directory):
     return ["unshare", "--mount", "sh", "-c", script, str(directory)]
 
 
-def test_an_engine_that_cannot_reach_us_gets_tcp_only_where_the_owner_lets_it(engine, reach_image, make_probe, directory):
+def test_an_engine_that_cannot_reach_us_gets_tcp_where_the_owner_lets_it(engine, reach_image, make_probe, directory):
     folder = directory / "hidden"
     folder.mkdir()
     how = {"environment": {"TMPDIR": str(folder)}, "prefix": hidden_folder(folder)}
