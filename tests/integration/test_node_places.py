@@ -67,7 +67,8 @@ def check_isolation(probe, engine, service):
 
     # What the test could not see if it were blind.
     seen, interfaces = probe.tried(2, "-", GATEWAY, f"{engine.gateway}:{service}", f"{peer_address}:7000")
-    assert seen == {GATEWAY: (True, ""), f"{engine.gateway}:{service}": (True, "host"), f"{peer_address}:7000": (True, "hello")}
+    assert seen == {GATEWAY: (True, ""), f"{engine.gateway}:{service}": (True, "host"),
+                    f"{peer_address}:7000": (True, "hello")}
     assert "eth0" in interfaces
     probe.remove(9)
     probe.close(0)
@@ -134,6 +135,31 @@ def test_a_killed_place_is_noticed_at_once_and_another_opened(engine, reach_imag
     probe.open(0)
     seen, _ = probe.tried(1, 0, GATEWAY)
     assert seen == {GATEWAY: (True, "+PONG")}
+
+
+def test_a_stopped_place_ends_at_once(engine, reach_image, make_probe):
+    probe = make_probe(engine).ready()
+    probe.open(0)
+    [entry] = place_containers(engine, probe)
+    begin = time.monotonic()
+    assert engine.call("POST", f"/containers/{entry['Id']}/stop?t=20")[0] == 204
+    assert time.monotonic() - begin < 10, "the pause program does not mind SIGTERM"
+    assert engine.inspect(entry["Id"])["State"]["ExitCode"] == 0
+    probe.expect("gone")
+
+
+def test_many_places_open_at_once(engine, reach_image, make_probe):
+    probe = make_probe(engine).ready()
+    for place in range(24):
+        probe.say("open", place)
+    events = [probe.events.get(timeout=60) for _ in range(24)]
+    assert {event["event"] for event in events} == {"listening"} and len({event["which"] for event in events}) == 24
+    for worker in range(3):
+        assert probe.tried(worker, 23 - worker, GATEWAY)[0] == {GATEWAY: (True, "+PONG")}
+    for place in range(24):
+        probe.say("close", place)
+    events = [probe.events.get(timeout=60) for _ in range(24)]
+    assert {(event["event"], event["err"]) for event in events} == {("closed", "")}
 
 
 def test_no_worker_starts_in_a_place_that_is_gone(engine, reach_image, make_probe):
@@ -272,7 +298,8 @@ def from_another_bridge(engine, address):
     """What a container on a network of its own hears at the address."""
     status, body = engine.call("POST", "/networks/create", {"Name": "idm-neighbour", "Driver": "bridge"})
     assert status == 201, body
-    container = {"Image": REACH, "Entrypoint": ["/reach", "try", address], "HostConfig": {"NetworkMode": "idm-neighbour"}}
+    container = {"Image": REACH, "Entrypoint": ["/reach", "try", address],
+                 "HostConfig": {"NetworkMode": "idm-neighbour"}}
     try:
         status, body = engine.call("POST", "/containers/create", container)
         assert status == 201, body
@@ -308,7 +335,7 @@ def hidden_folder(directory):
     return ["unshare", "--mount", "sh", "-c", script, str(directory)]
 
 
-def test_an_engine_that_cannot_reach_us_gets_tcp_only_where_the_owner_lets_it(engine, reach_image, make_probe, directory):
+def test_an_engine_that_cannot_reach_us_gets_tcp_where_the_owner_lets_it(engine, reach_image, make_probe, directory):
     folder = directory / "hidden"
     folder.mkdir()
     how = {"environment": {"TMPDIR": str(folder)}, "prefix": hidden_folder(folder)}

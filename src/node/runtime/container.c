@@ -380,31 +380,3 @@ void container_all_engine_ready(struct engine_host *host)
 	DL_FOREACH (host->workers, worker)
 		hear_that_engine_is_ready(worker);
 }
-
-void container_note_out_of_memory(struct engine_host *host, const char *id)
-{
-	struct worker *worker;
-	DL_FOREACH (host->workers, worker) {
-		if (worker->made == MADE && strcmp(worker->id, id) == 0)
-			worker->oom_seen = true;
-	}
-}
-
-void container_note_signal(struct engine_host *host, const char *id, int signal)
-{
-	struct worker *worker;
-	DL_FOREACH (host->workers, worker) {
-		if (worker->made == MADE && strcmp(worker->id, id) == 0)
-			worker->signals_seen |= signal_bit(signal);
-	}
-}
-
-bool container_is_known(const struct engine_host *host, const char *name)
-{
-	const struct worker *worker;
-	DL_FOREACH (host->workers, worker) {
-		if (strcmp(worker->name, name) == 0)
-			return true;
-	}
-	return false;
-}

@@ -48,7 +48,7 @@ struct place {
 	enum place_state state;
 	uv_timer_t timer; /* QUEUED, CLOSING: 0 ms; STARTING: until the listener must be there */
 	char *name;
-	const char **labels; /* name, value, …, NULL */
+	const char *const *labels; /* name, value, …, NULL */
 	bool outbound;
 	struct pause_image_wish image;
 	struct place_socket *socket;
@@ -63,16 +63,9 @@ struct place {
 
 /* ---- ends ---- */
 
-static void free_labels(const char **labels)
-{
-	for (size_t i = 0; labels && labels[i]; i++)
-		free((char *)(uintptr_t)labels[i]);
-	free((void *)labels);
-}
-
 static void free_place(struct place *place)
 {
-	free_labels(place->labels);
+	engine_free_strings(place->labels);
 	free(place->name);
 	free(place);
 }
@@ -348,23 +341,6 @@ static void on_timer(uv_timer_t *timer)
 
 /* ---- the caller's side ---- */
 
-/* NULL only without memory. */
-static const char **copy_labels(const char *const *labels)
-{
-	size_t count = 0;
-	while (labels && labels[count])
-		count++;
-	const char **copy = calloc(count + 1, sizeof(*copy));
-	for (size_t i = 0; copy && i < count; i++) {
-		copy[i] = strdup(labels[i]);
-		if (!copy[i]) {
-			free_labels(copy);
-			return NULL;
-		}
-	}
-	return copy;
-}
-
 struct place *place_open(struct engine_host *host, const struct place_spec *spec, const struct place_events *events,
 			 struct err *err)
 {
@@ -375,7 +351,7 @@ struct place *place_open(struct engine_host *host, const struct place_spec *spec
 	struct place *place = calloc(1, sizeof(*place));
 	if (place) {
 		place->name = strdup(spec->name);
-		place->labels = copy_labels(spec->labels);
+		place->labels = engine_copy_strings(spec->labels);
 	}
 	if (!place || !place->name || !place->labels) {
 		(void)err_set(err, ERR_NOMEM, "out of memory");
