@@ -35,6 +35,9 @@ static bool enter(struct gateway_session *session, const struct resp_value *pass
 		return false;
 	if (session->slot)
 		return true;
+	if (slot->session_count >= CONNECTIONS_MAX)
+		return false;
+	slot->session_count++;
 	session_unlink(&session->gateway->strangers, session);
 	session->gateway->stranger_count--;
 	session->slot = slot;
