@@ -712,6 +712,8 @@ static void test_drain_pops_get_nothing_and_idle_is_told_at_the_close(void **sta
 	assert_int_equal(bench->idle, 0);
 	push(bench, fd, "ra");
 	hub_push(&bench->hub, "b");
+	say(fd, "LLEN in"); /* an item comes to the node by that */
+	hear(bench, fd, ":1|");
 	say(fd, "BRPOP in 0");
 	hear_nothing(bench, fd);
 	assert_int_equal(bench->idle, 1);
