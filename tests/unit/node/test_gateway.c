@@ -2,6 +2,7 @@
  * Workers are the far ends of socket pairs; the hub is a small scripted one. */
 #include "node/gateway/parts.h"
 
+#include "../fault.h"
 #include "../support.h"
 #include "base/cleanup.h"
 #include "net/listen.h"
@@ -536,6 +537,8 @@ static void test_rule_4_pop_and_hang_up_in_one_go_takes_nothing(void **state)
 	struct bench *bench = *state;
 	int fd = client(bench);
 	hub_push(&bench->hub, "a");
+	say(fd, "LLEN in"); /* the item comes to the node by that */
+	hear(bench, fd, ":1|");
 	say(fd, "BRPOP in 0");
 	assert_int_equal(shutdown(fd, SHUT_WR), 0); /* a bare FIN, as of a client that timed out */
 	settle(bench);
@@ -949,6 +952,57 @@ static void test_slow_reader_is_not_read_any_more(void **state)
 	buf_done(&bytes);
 }
 
+/* A worker's life with the nth allocation failing: whatever fails, each item is told of once at most, and nothing leaks. */
+static bool live_with_a_fault(unsigned nth)
+{
+	void *state = NULL;
+	(void)setup(&state);
+	struct bench *bench = state;
+	int fd = client(bench);
+	hub_push(&bench->hub, "a");
+	hub_push(&bench->hub, "b");
+	say(fd, "LLEN in; RPOP in 2");
+	bool reached = false;
+	fault_arm(nth);
+	static const char *const COMMANDS[] = {"LPUSH out r; MULTI; RPOPLPUSH in mine; LPUSH out s; EXEC",
+					       "BRPOP in 0.01", "LREM mine 1 b"};
+	for (size_t i = 0; i < 4; i++) {
+		(void)uv_run(&bench->loop, UV_RUN_NOWAIT);
+		item_pool_step(bench->pool);
+		fault_pause(true);
+		if (i < 3) {
+			struct buf bytes;
+			buf_init(&bytes, 1 << 16);
+			form(&bytes, COMMANDS[i]);
+			(void)!send(fd, bytes.data, bytes.len, MSG_NOSIGNAL);
+			buf_done(&bytes);
+		}
+		(void)hub_run(&bench->hub);
+		fault_pause(false);
+	}
+	const struct gateway_end how = {.kind = GATEWAY_EXITED};
+	gateway_slot_end(bench->slot, &how);
+	bench->slot = NULL;
+	reached = fault_disarm();
+	settle(bench);
+	struct item_pool_status status;
+	item_pool_status(bench->pool, &status);
+	assert_int_equal(status.open, 0);
+	(void)teardown(&state);
+	return reached;
+}
+
+static void test_any_allocation_may_fail(void **state)
+{
+	(void)state;
+	unsigned nth = 0;
+	capture_begin();
+	while (live_with_a_fault(++nth))
+		;
+	free(capture_end());
+	assert_true(nth > 10);
+}
+
 #define gateway_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -997,6 +1051,7 @@ int main(void)
 		gateway_test(test_broken_protocol_is_told_and_closed),
 		gateway_test(test_too_large_a_result_fails_its_item_cleanly),
 		gateway_test(test_slow_reader_is_not_read_any_more),
+		cmocka_unit_test(test_any_allocation_may_fail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
