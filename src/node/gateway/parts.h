@@ -98,6 +98,7 @@ struct gateway_session {
 	bool ended;                      /* the peer has closed; what it sent before is still carried out */
 	bool quitting;                   /* after the replies are sent */
 	bool closed;
+	bool given_up;                   /* the rest of its half command was waited for in vain */
 	bool hung_up;                    /* the peer is known to have closed; what it sent may still be unread */
 	bool undelivered;                /* the send that failed had not sent a byte */
 

@@ -267,7 +267,7 @@ void session_run(struct gateway_session *session)
 
 bool session_is_half(const struct gateway_session *session)
 {
-	if (session->held || session->quitting || unsent(session) >= REPLY_HIGH || session->behind.len >= BEHIND_MAX)
+	if (session->held || session->quitting || session->given_up || unsent(session) >= REPLY_HIGH || session->behind.len >= BEHIND_MAX)
 		return false;
 	return resp_reader_buffered(session->reader) > 0;
 }
@@ -307,6 +307,7 @@ static bool read_chunk(struct gateway_session *session)
 		return false;
 	}
 	struct err err = {0};
+	session->given_up = false;
 	if (session->quitting)
 		; /* nothing it says counts any more; that it goes away does */
 	else if (resp_reader_feed(session->reader, bytes, (size_t)len, &err))

@@ -334,6 +334,11 @@ static void test_rule_1_does_not_wait_for_ever(void **state)
 	expect_log(bench, "");
 	pause_ms(1050);
 	expect_log(bench, "done a: LPUSH out ra\n");
+	/* Nor again at the next one, while nothing more of it comes. */
+	hub_push(&bench->hub, "b");
+	hear(bench, in, "*2|$2|in|$1|b|");
+	say(in, "BRPOP in 0");
+	expect_log(bench, "done a: LPUSH out ra\ndone b\n");
 }
 
 static void test_rule_1_exit_0_closes(void **state)
