@@ -27,7 +27,8 @@ struct http_connection {
 struct http_exchanges {
 	uv_loop_t *loop;
 	const struct http_server_options *options;
-	struct exchange *held;
+	struct exchange *held;      /* in the order in which they came */
+	struct exchange *unwatched; /* the first of these whose client's going is not watched for yet; NULL: none */
 	struct http_connection *(*connection_of)(struct MHD_Connection *mhd);
 	void (*start_waiting)(struct http_connection *connection);
 	void (*stop_waiting)(struct http_connection *connection);
@@ -40,6 +41,9 @@ enum MHD_Result http_exchange_on_access(void *context, struct MHD_Connection *mh
 					void **exchange_context);
 void http_exchange_on_completed(void *context, struct MHD_Connection *mhd, void **exchange_context,
 				enum MHD_RequestTerminationCode code);
+
+/* From now on the going of every client whose request is held is noticed. To be called about once a second. */
+void http_exchanges_watch_held(struct http_exchanges *exchanges);
 
 /* Ends every held request without an answer. */
 void http_exchanges_cut_held(struct http_exchanges *exchanges);
