@@ -9,7 +9,8 @@
  *
  * DRAIN: a refusal while the client still sends would be lost in a reset, so a small rest is read and dropped first.
  * HELD: MHD does not watch a suspended connection, so its descriptor is watched here for the client's going, and that
- * watch ends before MHD can close the descriptor. */
+ * watch ends before MHD can close the descriptor. Most are answered within a millisecond, so the watch begins with the
+ * server's next sweep only. */
 #include "net/http_exchange.h"
 
 #include "base/cleanup.h"
@@ -59,6 +60,8 @@ static void unhold(struct exchange *exchange, enum exchange_state next)
 	struct http_exchanges *exchanges = exchange->exchanges;
 	assert(exchange->state == EXCHANGE_HELD);
 	exchange->state = next;
+	if (exchanges->unwatched == exchange)
+		exchanges->unwatched = exchange->next;
 	DL_DELETE(exchanges->held, exchange);
 	stop_watch(exchanges, exchange->connection);
 	MHD_resume_connection(exchange->mhd);
@@ -183,9 +186,9 @@ static void mhd_hold(struct http_request *request)
 	assert(request->on_gone && exchange->state == EXCHANGE_BODY);
 	exchange->state = EXCHANGE_HELD;
 	DL_APPEND(exchanges->held, exchange);
+	if (!exchanges->unwatched)
+		exchanges->unwatched = exchange;
 	MHD_suspend_connection(exchange->mhd);
-	if (watch_for_going(exchange))
-		cut_held(exchange);
 }
 
 static const struct http_transport MHD_TRANSPORT = {
@@ -317,6 +320,16 @@ void http_exchange_on_completed(void *context, struct MHD_Connection *mhd, void 
 	exchange->exchanges->start_waiting(exchange->connection); /* for the next one */
 	buf_done(&exchange->body);
 	free(exchange);
+}
+
+void http_exchanges_watch_held(struct http_exchanges *exchanges)
+{
+	while (exchanges->unwatched) {
+		struct exchange *exchange = exchanges->unwatched;
+		exchanges->unwatched = exchange->next;
+		if (watch_for_going(exchange))
+			cut_held(exchange);
+	}
 }
 
 void http_exchanges_cut_held(struct http_exchanges *exchanges)

@@ -29,7 +29,8 @@ struct http_connection {
 struct http_exchanges {
 	uv_loop_t *loop;
 	const struct http_server_options *options;
-	struct exchange *held;
+	struct exchange *held;      /* in the order in which they came */
+	struct exchange *unwatched; /* the first of these whose client's going is not watched for yet; NULL: none */
 	struct gone_watch *gone;
 	struct http_connection *(*connection_of)(struct MHD_Connection *mhd);
 	void (*stop_greeting)(struct http_connection *connection);
@@ -48,6 +49,9 @@ void http_exchange_on_completed(void *context, struct MHD_Connection *mhd, void 
 /* Before the first connection, and after the last one. */
 int http_exchanges_open(struct http_exchanges *exchanges, struct err *err) MUST_CHECK;
 void http_exchanges_close(struct http_exchanges *exchanges);
+
+/* From now on the going of every client whose request is held is noticed. To be called about once a second. */
+void http_exchanges_watch_held(struct http_exchanges *exchanges);
 
 /* Ends every held request without an answer. */
 void http_exchanges_cut_held(struct http_exchanges *exchanges);

@@ -141,6 +141,7 @@ static void on_sweep(uv_timer_t *timer)
 		stop_waiting(overdue);
 		(void)shutdown(overdue->fd, SHUT_RDWR); /* MHD reads the end, and closes it */
 	}
+	http_exchanges_watch_held(&server->exchanges);
 }
 
 /* ---- TLS ---- */
