@@ -3,8 +3,9 @@ nothing of processes."""
 import random
 from collections import namedtuple
 
-# number; when done items reach `after` (a share of all), or `pause_s` after the last one where `burst`; what; whom; for how long
-Event = namedtuple("Event", "number after burst pause_s what target hold_s")
+# It comes when the share `after` of all items is done, or only `pause_s` after the one before where `burst`. `dry`: until it has
+# come, no item beyond that share is pushed, so the queue runs empty. `target`: ("agent", node), ("worker", node, slot), ("hub",) …
+Event = namedtuple("Event", "number after burst dry pause_s what target hold_s")
 
 # weight, and for how long the fault lasts: (lowest, highest) seconds, or shares of the holder's deadline
 KILLS = {"worker": (40, (0, 0)), "agent": (28, (0, 1.5)), "hub": (18, (0, 1.5)), "redis": (14, (0, 1.5))}
@@ -15,6 +16,7 @@ FAULTS = {
     ("restart", "agent"): 2, ("restart", "hub"): 2,
 }
 BURST = 0.35         # of all events come soon after the one before
+DRY = 0.25
 LONG_PAUSE = 0.4     # of the pauses and stalls outlast the holder's deadline
 LONG_ABSENCE = 0.1   # of the killed agents stay away for longer than it
 
@@ -49,9 +51,11 @@ def draw_plan(seed, kills, nodes, slots, lease_timeout):
             what, target = pick(draw, FAULTS)
             hold_s = fault_time(draw, what, lease_timeout)
         which = draw.randrange(nodes)
-        whom = {"worker": (target, which, draw.randrange(slots)), "agent": (target, which), "link": (target, which)}.get(target, (target,))
+        slot = draw.randrange(slots)
+        whom = {"worker": (target, which, slot), "agent": (target, which), "link": (target, which)}.get(target, (target,))
         burst = number > 0 and draw.random() < BURST
-        events.append(Event(number, share, burst, draw.uniform(0, 0.4), what, whom, round(hold_s, 3)))
+        dry = draw.random() < DRY
+        events.append(Event(number, share, burst, dry, draw.uniform(0, 0.4), what, whom, round(hold_s, 3)))
     return events
 
 
