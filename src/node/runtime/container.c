@@ -301,14 +301,7 @@ static json_t *describe(struct engine_host *host, const struct worker_spec *spec
 	AUTO_JSON json_t *body = container_spec_body(spec, image.full, &host->options, err);
 	if (!body || !spec->place)
 		return steal(body);
-	const char *place = place_container(spec->place);
-	if (!place)
-		(void)err_set(err, ERR_STATE, "the network that %s was to share is gone, or not there yet", spec->name);
-	else if (container_spec_share_network(body, place))
-		(void)err_set(err, ERR_NOMEM, "out of memory");
-	else
-		return steal(body);
-	return NULL;
+	return place_join(spec->place, body, err) ? NULL : steal(body);
 }
 
 /* Takes the body over. */

@@ -60,7 +60,9 @@ int engine_host_init(struct engine_host *host, uv_loop_t *loop, const struct run
 		.capabilities = copy_strings(options->capabilities),
 		.no_new_privileges = options->no_new_privileges,
 		.owner_labels = copy_strings(options->owner_labels),
+		.gateway = options->gateway,
 	};
+	host->gateway_by_tcp = options->gateway == GATEWAY_TCP;
 	host->owner_labels = labels_object(options->owner_labels);
 	if (!host->options.engine_host || !host->options.network || !host->options.capabilities ||
 	    !host->options.owner_labels || !host->owner_labels)

@@ -20,6 +20,7 @@ struct engine_host {
 	struct image_call *images;      /* likewise */
 	struct place *places;           /* likewise */
 	char *places_folder;            /* place_folder.h; NULL until a place needs it */
+	bool gateway_by_tcp;            /* as the owner wants it, or since the engine cannot do better */
 	bool containers_outlive_it;     /* the engine's shutdown ends no container (live restore) */
 	struct {                        /* of pause_image.c alone */
 		struct pause_image_wish *wishes;
