@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.dont_write_bytecode = True
@@ -19,6 +20,7 @@ from feeder import Feeder  # noqa: E402
 from items import Items  # noqa: E402
 from journal import Journal  # noqa: E402
 from plan import draw_plan  # noqa: E402
+from processes import wait_until  # noqa: E402
 from storm import Storm  # noqa: E402
 from verdict import Verdict  # noqa: E402
 from watch import Watch  # noqa: E402
@@ -86,7 +88,9 @@ class Run:
         self.say(f"{options.items} items through {self.storm.done_kills} kills and {len(plan) - self.storm.done_kills} other faults "
                  f"in {took:.1f} s: {options.items / took:.0f} a second; {self.watch.looks} looks at the progress")
         self.verdict.wrong += self.watch.wrong
-        self.verdict.judge(client)
+        client.close()
+        wait_until(self.world.store.answers, 60, "Redis, at the end")
+        self.verdict.judge(self.world.client())
         self.verdict.wrong += self.world.stop() + self.world.bad_words()
 
     def play(self):
@@ -117,7 +121,7 @@ class Run:
     def settled(self):
         """The hub says that nothing is on its way."""
         progress = self.world.progress()
-        return bool(progress) and progress.get("waiting") == 0 and progress.get("leased") == 0
+        return bool(progress) and progress.get("waiting") == 0 and progress.get("leased") == 0 and "blocked" not in progress
 
     def still_well(self, moved):
         for program in self.world.programs:
@@ -148,13 +152,15 @@ def try_it(options, directory, engine):
         run = Run(options, directory, engine)
         run.go()
     except AssertionError as error:
-        failure = error
+        failure = str(error)
+    except Exception:  # pylint: disable=broad-except
+        failure = traceback.format_exc()
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         if run:
             if failure:
-                run.verdict.wrong.append(str(failure))
+                run.verdict.wrong.append(failure)
                 run.verdict.describe_state()
             run.world.end()
         elif failure:

@@ -102,7 +102,8 @@ class World:
         self.lease_timeout = lease_timeout
         self.mark = {"CHAOS_DIRECTORY": str(directory), **{name: os.environ[name] for name in ("IDM_CHECK_RUN",) if name in os.environ}}
         self.worker_program = directory / "worker"
-        subprocess.run(["gcc", "-O2", "-static", "-w", "-o", self.worker_program, HERE / "worker.c", "-lhiredis"], check=True)
+        subprocess.run(["gcc", "-O2", "-static", "-w", "-o", self.worker_program, HERE / "worker.c", "-lhiredis"], check=True,
+                       stderr=subprocess.DEVNULL)
         self.worker_program.chmod(0o755)
         self.nodes = []
         self.programs = []
