@@ -13,7 +13,7 @@
 #include <utlist.h>
 
 enum {
-	REAP_MS = 5 * 1000,
+	REAP_MS = 1000,          /* an item is with somebody else within 2 s of its holder's deadline */
 	LOOK_MS = 1000,          /* while the task runs or ends */
 	LOOK_WAITING_MS = 10000, /* while it waits */
 	PUMP_MS = 1000,          /* what stands in an outbox that nobody just filled */

@@ -1,4 +1,4 @@
--- Takes the items from holders whose deadline has passed: R7, R8. Called every few seconds.
+-- Takes the items from holders whose deadline has passed: R7, R8. Called every second.
 
 local period_ms, start, max_losses = arg_number(1, MOST), arg_number(0, 1) == 1, arg_number(1, 1000000)
 
