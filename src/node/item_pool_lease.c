@@ -118,13 +118,6 @@ static void take_status(struct item_pool *pool, const struct lease_answer *answe
 	}
 }
 
-/* Whose call brought a part but not all of what they asked for must be asked for again before they may hear of nothing. */
-static void uncover(struct item_pool *pool)
-{
-	for (struct item_want *want = pool->first_want; want; want = want->next)
-		want->fresh = true;
-}
-
 static void ignore_item(void *context, const struct leased_item *item)
 {
 	(void)context;
@@ -167,9 +160,9 @@ static void on_answer(void *context, const struct http_result *result)
 		return;
 	}
 	bool polled = pool->lease_wait_s == 0 && answer.status == LEASE_EMPTY;
-	pool_serve(pool, polled || pool->intake == INTAKE_CLOSED);
-	if (answer.status == LEASE_EXECUTED)
-		uncover(pool);
+	if (polled)
+		pool->polled_ms = pool->lease.started_ms;
+	pool_serve(pool, polled || pool->intake == INTAKE_CLOSED ? SERVE_NOTHING : SERVE_COUNT);
 }
 
 void pool_lease_give_up(struct item_pool *pool)
@@ -180,7 +173,7 @@ void pool_lease_give_up(struct item_pool *pool)
 	pool->lease.handle = NULL;
 }
 
-static void start(struct item_pool *pool, size_t max, int64_t wait_s, int64_t now)
+static void start(struct item_pool *pool, size_t max, int64_t wait_s)
 {
 	size_t room = pool->unopened_bytes < AHEAD_BYTES ? AHEAD_BYTES - pool->unopened_bytes : 0;
 	const struct lease_request request = {
@@ -206,8 +199,6 @@ static void start(struct item_pool *pool, size_t max, int64_t wait_s, int64_t no
 		.on_done = on_answer,
 	};
 	pool->lease_wait_s = wait_s;
-	if (wait_s == 0)
-		pool->polled_ms = now;
 	if (!pool_call_start(pool, &pool->lease, &post))
 		return;
 	for (struct item_want *want = pool->first_want; want; want = want->next)
@@ -217,10 +208,9 @@ static void start(struct item_pool *pool, size_t max, int64_t wait_s, int64_t no
 /* The task has ended: the hub has said that nothing comes. */
 static void tell_nothing(struct item_pool *pool)
 {
-	uncover(pool);
 	for (struct item_want *want = pool->first_want; want; want = want->next)
 		want->fresh = false;
-	pool_serve(pool, true);
+	pool_serve(pool, SERVE_NOTHING);
 }
 
 void pool_lease_step(struct item_pool *pool, int64_t now)
@@ -255,5 +245,5 @@ void pool_lease_step(struct item_pool *pool, int64_t now)
 	if (max == 0 && impatient)
 		max = 1;
 	if (max > 0)
-		start(pool, max, impatient ? 0 : WAIT_S, now);
+		start(pool, max, impatient ? 0 : WAIT_S);
 }

@@ -32,6 +32,8 @@ struct slot_service {
 	int listen_fd;            /* of the place; -1 before it listens, or without places */
 	unsigned shared_port;     /* without places */
 	bool ready;
+	bool closing;             /* CLOSING: the task is let go of */
+	bool dropped;             /* nobody is told any more */
 	struct gateway_slot *gateway_slot; /* while a worker runs */
 	void (*on_idle)(void *context);
 
@@ -80,7 +82,8 @@ static void on_turn_closed(uv_handle_t *handle)
 static void on_turn_closed_tell(uv_handle_t *handle)
 {
 	struct slot_service *service = handle->data;
-	service->options.on_closed(service->options.context);
+	if (!service->dropped)
+		service->options.on_closed(service->options.context);
 	free_service(service);
 }
 
@@ -278,6 +281,7 @@ static void end_worker(struct slot_service *service)
 
 void slot_service_close(struct slot_service *service)
 {
+	service->closing = true;
 	end_worker(service);
 	if (service->place)
 		service->options.ops->close_place(service->place);
@@ -289,7 +293,9 @@ void slot_service_drop(struct slot_service *service)
 {
 	if (!service)
 		return;
-	if (service->ready || service->gateway_slot)
+	service->dropped = true;
+	if (!service->closing)
 		end_worker(service);
-	uv_close((uv_handle_t *)&service->turn, on_turn_closed);
+	if (!uv_is_closing((uv_handle_t *)&service->turn))
+		uv_close((uv_handle_t *)&service->turn, on_turn_closed);
 }

@@ -85,7 +85,7 @@ static struct node *find_node(struct api_call *call, const char *id)
 	struct node *node = call->node ? call->node : nodes_find(call->hub->nodes, id);
 	if (!node) {
 		reply_error(call->request, HTTP_NOT_FOUND, "unknown_node", "this hub does not know the node; register again");
-	} else if (!call->node && node->secret_hash[0]) {
+	} else if (!call->node && node->secret.hash[0]) {
 		reply_forbidden(call->request, "this node has a secret of its own, and only that speaks for it");
 		return NULL;
 	}

@@ -136,7 +136,8 @@ static void on_part(struct commit_part *part, enum part which, const struct resp
 	struct queue_commit *commit = part->commit;
 	part->op = NULL;
 	commit->open--;
-	commit->queue->clean_settles = 0; /* look again before it is called settled: something may be in the outbox */
+	commit->queue->clean_settles = 0;
+	commit->queue->looked_clean = false; /* look again before it is called settled: something may be in the outbox */
 	if (err) {
 		fail(commit, err);
 	} else {

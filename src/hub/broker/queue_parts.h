@@ -14,6 +14,7 @@ enum {
 	AVOID_MS = 10 * 1000,        /* for so long another node has the first go at an item that failed */
 	ALONE_MS = 60 * 1000,        /* for so long an item that failed together with others is run alone */
 	QUEUE_TAG_SIZE = 9,
+	CLEAN_SETTLES = 2,           /* in a row, and nothing is out any more */
 };
 
 /* What the queue's owner decides. */
@@ -78,6 +79,7 @@ struct queue {
 	bool reaping, settling;
 	int64_t reaped_ms;
 	unsigned clean_settles;   /* in a row: a late blocking move is seen by the second */
+	bool looked_clean;        /* a look was made after them */
 
 	bool pumping;             /* the outbox */
 	bool pump_again;          /* something may have come meanwhile */

@@ -167,6 +167,7 @@ static void on_looked(void *context, const struct resp_value *reply, const struc
 		return;
 	}
 	queue->trouble[0] = '\0';
+	queue->looked_clean = queue->clean_settles >= CLEAN_SETTLES;
 	if (!counts(queue) || queue->base.known)
 		take_numbers(queue, reply);
 	else if (!queue->base.asked)
