@@ -1,5 +1,7 @@
-"""A parent with CHILDREN children; one that pops an item that ends with DIES_AT kills itself, at its first attempt."""
+"""A parent with CHILDREN children, each with CONNECTIONS connections; each 20th item kills its child at the first attempt."""
 import os
+import pathlib
+import time
 
 import redis
 
@@ -7,13 +9,16 @@ queue, out = os.environ["INPUT_QUEUE"], os.environ["OUTPUT_QUEUE"]
 
 
 def work():
-    client = redis.Redis.from_url(os.environ["INPUT_REDIS_URL"])
+    source = redis.Redis.from_url(os.environ["INPUT_REDIS_URL"])
+    target = redis.Redis.from_url(os.environ["OUTPUT_REDIS_URL"]) if os.environ["CONNECTIONS"] == "2" else source
     while True:
-        _, item = client.brpop(queue)
-        if int(item) % 10 == int(os.environ["DIES_AT"]) and not os.path.exists(f"died-{int(item)}"):
-            open(f"died-{int(item)}", "w", encoding="ascii").close()  # the second attempt goes through
+        _, item = source.brpop(queue)
+        mark = pathlib.Path(f"died-{int(item)}")  # each worker has a folder of its own
+        time.sleep(0.01)
+        if int(item) % 20 == 0 and not mark.exists():
+            mark.touch()
             os.kill(os.getpid(), 9)
-        client.lpush(out, int(item) ** 2)
+        target.lpush(out, int(item) ** 2)
 
 
 children = 0
