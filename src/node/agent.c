@@ -99,6 +99,7 @@ static void open_runtime(struct agent *agent)
 		.user = agent->config->process_user,
 		.same_user = agent->config->process_same_user,
 		.workers_max = slot_count(agent),
+		.gateway = node_gateway(agent->config->gateway),
 	};
 	const struct runtime_events events = {
 		.context = agent, .on_ready = on_runtime_ready, .on_lost = on_runtime_lost};
@@ -236,7 +237,8 @@ static void on_superseded(void *context, bool accepted)
 {
 	struct agent *agent = context;
 	if (!accepted) {
-		log_warn(NULL, "a later run of this node has begun at the hub; registering again");
+		log_warn(NULL, "a later run of this node has begun at the hub; registering again, as a run of its own");
+		random_uuid(agent->run);
 		hub_client_register_again(agent->hub);
 		return;
 	}

@@ -12,7 +12,8 @@
  *
  * Failure modes: the hub is away, refuses or answers nonsense: each of the three calls is repeated with growing pauses; the
  * workers go on with what is here; outcomes are kept up to max_kept, from where on pops wait. The hub has forgotten the
- * task: all is dropped. Memory runs out at a lease: the answer counts as lost, and is asked for again. */
+ * task: all is dropped. Memory runs out at a lease: an inventory gives back
+ * what is not here. */
 #include "node/item_pool_parts.h"
 
 #include "base/cleanup.h"
@@ -130,10 +131,11 @@ void pool_lose(struct item_pool *pool)
 
 /* ---- the table by id ---- */
 
-void pool_know(struct item_pool *pool, struct item *item)
+bool pool_know(struct item_pool *pool, struct item *item)
 {
 	HASH_ADD_KEYPTR(hh, pool->by_id, item->id, item->id_len, item);
-	item->known = true;
+	item->known = item->hh.tbl != NULL;
+	return item->known;
 }
 
 void pool_forget(struct item_pool *pool, struct item *item)

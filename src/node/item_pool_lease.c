@@ -43,6 +43,25 @@ static size_t ahead(const struct item_pool *pool)
 	return items > AHEAD_MAX ? AHEAD_MAX : (size_t)items;
 }
 
+static struct item *new_item(const struct leased_item *leased, int64_t number, int64_t now)
+{
+	struct item *item = malloc(sizeof(*item) + leased->payload_len + 1);
+	if (!item)
+		return NULL;
+	*item = (struct item){.payload_len = leased->payload_len,
+			      .id_len = leased->id_len,
+			      .number = number,
+			      .failures = leased->failures,
+			      .alone = leased->alone,
+			      .came_ms = now};
+	char *payload = (char *)(item + 1);
+	memcpy(payload, leased->payload, leased->payload_len);
+	payload[leased->payload_len] = '\0';
+	item->payload = payload;
+	memcpy(item->id, leased->id, leased->id_len);
+	return item;
+}
+
 static void take_item(void *context, const struct leased_item *leased)
 {
 	struct item_pool *pool = context;
@@ -51,24 +70,12 @@ static void take_item(void *context, const struct leased_item *leased)
 		known->number = pool->n;
 		return;
 	}
-	struct item *item = malloc(sizeof(*item) + leased->payload_len + 1);
-	if (!item) {
-		/* Not listed in any inventory: the next audit gives it back. */
-		pool->inventory_wanted = true;
+	struct item *item = new_item(leased, pool->n, pool_now(pool));
+	if (!item || !pool_know(pool, item)) {
+		free(item);
+		pool->inventory_wanted = true; /* it is not in that, and so goes back */
 		return;
 	}
-	*item = (struct item){.payload_len = leased->payload_len,
-			      .id_len = leased->id_len,
-			      .number = pool->n,
-			      .failures = leased->failures,
-			      .alone = leased->alone,
-			      .came_ms = pool_now(pool)};
-	char *payload = (char *)(item + 1);
-	memcpy(payload, leased->payload, leased->payload_len);
-	payload[leased->payload_len] = '\0';
-	item->payload = payload;
-	memcpy(item->id, leased->id, leased->id_len);
-	pool_know(pool, item);
 	item_list_push(&pool->unopened, item);
 	pool->unopened_bytes += item->payload_len;
 	pool->counters.leased++;

@@ -106,8 +106,8 @@ void pool_lose(struct item_pool *pool);
 /* Whether this is the hub's 404 for the task; tells on_unknown for a node that must register. */
 bool pool_answer_loses(struct item_pool *pool, const struct http_result *result);
 
-/* The item is here: in the table by id. */
-void pool_know(struct item_pool *pool, struct item *item);
+/* The item is here: in the table by id. False without memory. */
+bool pool_know(struct item_pool *pool, struct item *item) MUST_CHECK;
 void pool_forget(struct item_pool *pool, struct item *item); /* out of the table */
 struct item *pool_find(struct item_pool *pool, const char *id, size_t id_len);
 void pool_free_items(struct item_pool *pool, struct item_list *items);

@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { GATEWAY_PORT = 6379, NAME_SIZE = 256 };
+enum { NAME_SIZE = 256 };
 
 struct slot_service {
 	uv_loop_t *loop;
@@ -148,6 +148,20 @@ static int listen_in_place(struct slot_service *service, struct err *err)
 	return gateway_slot_listen(service->gateway_slot, fd, err);
 }
 
+/* Where the worker finds the gateway, with its password; NULL without memory. */
+static char *url_of(const struct slot_service *service)
+{
+	char host[256] = "127.0.0.1";
+	unsigned port = service->shared_port;
+	if (service->place) { /* "host:port" */
+		const char *address = service->options.ops->place_address(service->place);
+		const char *colon = strrchr(address, ':');
+		(void)snprintf(host, sizeof(host), "%.*s", (int)(colon - address), address);
+		port = (unsigned)strtoul(colon + 1, NULL, 10);
+	}
+	return gateway_slot_url(service->gateway_slot, host, port);
+}
+
 char *slot_service_begin(struct slot_service *service, struct err *err)
 {
 	assert(service->ready && !service->gateway_slot);
@@ -164,9 +178,8 @@ char *slot_service_begin(struct slot_service *service, struct err *err)
 		(void)err_set(err, ERR_NOMEM, "out of memory");
 		return NULL;
 	}
-	unsigned port = service->shared_port ? service->shared_port : GATEWAY_PORT;
 	int rc = listen_in_place(service, err);
-	char *url = rc ? NULL : gateway_slot_url(service->gateway_slot, "127.0.0.1", port);
+	char *url = rc ? NULL : url_of(service);
 	if (url)
 		return url;
 	if (!rc)

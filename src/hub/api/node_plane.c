@@ -71,6 +71,7 @@ void handle_node_register(struct api_call *call)
 		return;
 	}
 	const struct node *node = registered.node;
+	hub_nodes_changed(call->hub);
 	log_info(NULL, "node=%s registered: %s, %s, %lld CPUs", node->id, node->hostname, node->architecture,
 		 (long long)node->cpu_count);
 	if (message.node_id && strcmp(message.node_id, node->id) != 0 && nodes_find(call->hub->nodes, message.node_id))

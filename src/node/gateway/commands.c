@@ -1,7 +1,7 @@
 /* Owns the table of commands that the gateway serves besides the writes (proto/write_commands.c has those). Called by
  * sessions, one whole command at a time; the rules about items live in slot.c.
  *
- * A row's arity counts the command's own name; max 0: any. To add a command, add a row, and a line to docs/protocol.md. */
+ * A row's arity counts the command's own name; max 0: any. To add a command, add a row, and a line to docs/architecture.md. */
 #include "node/gateway/parts.h"
 
 #include "base/clock.h"
@@ -35,6 +35,9 @@ static bool enter(struct gateway_session *session, const struct resp_value *pass
 		return false;
 	if (session->slot)
 		return true;
+	if (slot->session_count >= CONNECTIONS_MAX)
+		return false;
+	slot->session_count++;
 	session_unlink(&session->gateway->strangers, session);
 	session->gateway->stranger_count--;
 	session->slot = slot;

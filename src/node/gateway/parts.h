@@ -20,7 +20,9 @@ enum {
 	TRANSACTION_BYTES = 16 * 1024 * 1024,
 	TRANSACTION_POPS = 128,         /* pops in one MULTI */
 	PRIVATE_LISTS_MAX = 64,         /* per slot */
-	LLEN_UNKNOWN = -1,
+	CONNECTIONS_MAX = 256,          /* per slot */
+	STRANGER_BYTES = 64 * 1024,     /* of a connection that has not said its password */
+	SLOT_BYTES = 128 * 1024 * 1024, /* of all connections of a slot: commands that wait, and replies */
 };
 
 struct gateway_session;
@@ -97,6 +99,7 @@ struct gateway_session {
 	bool ended;                      /* the peer has closed; what it sent before is still carried out */
 	bool quitting;                   /* after the replies are sent */
 	bool closed;
+	bool given_up;                   /* the rest of its half command was waited for in vain */
 	bool hung_up;                    /* the peer is known to have closed; what it sent may still be unread */
 	bool undelivered;                /* the send that failed had not sent a byte */
 
@@ -130,6 +133,7 @@ struct gateway_slot {
 	struct item_taker taker;
 	struct listener *listener;
 	struct gateway_session *sessions;
+	size_t session_count;
 	struct gateway_session *first_pop, *last_pop;
 	struct item_list open;
 	struct writes kept;

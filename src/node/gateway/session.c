@@ -155,6 +155,7 @@ void session_close(struct gateway_session *session)
 	session->closed = true;
 	if (session->slot) {
 		session_unlink(&session->slot->sessions, session);
+		session->slot->session_count--;
 		slot_session_gone(session->slot, session);
 	} else {
 		session_unlink(&session->gateway->strangers, session);
@@ -266,9 +267,28 @@ void session_run(struct gateway_session *session)
 
 bool session_is_half(const struct gateway_session *session)
 {
-	if (session->held || session->quitting || unsent(session) >= REPLY_HIGH || session->behind.len >= BEHIND_MAX)
+	if (session->held || session->quitting || session->given_up || unsent(session) >= REPLY_HIGH || session->behind.len >= BEHIND_MAX)
 		return false;
 	return resp_reader_buffered(session->reader) > 0;
+}
+
+static size_t memory_of(const struct gateway_session *session)
+{
+	return resp_reader_buffered(session->reader) + session->queued_bytes + session->out.len + session->behind.len;
+}
+
+/* Whether what this connection makes us keep is too much; looked at only where it is much by itself. */
+static bool is_greedy(const struct gateway_session *session)
+{
+	size_t own = memory_of(session);
+	if (!session->slot)
+		return own > STRANGER_BYTES;
+	if (own <= PIPELINE_MAX)
+		return false;
+	size_t all = 0;
+	for (const struct gateway_session *other = session->slot->sessions; other; other = other->next)
+		all += memory_of(other);
+	return all > SLOT_BYTES;
 }
 
 /* One read; false when there is nothing more just now. */
@@ -287,12 +307,15 @@ static bool read_chunk(struct gateway_session *session)
 		return false;
 	}
 	struct err err = {0};
+	session->given_up = false;
 	if (session->quitting)
 		; /* nothing it says counts any more; that it goes away does */
 	else if (resp_reader_feed(session->reader, bytes, (size_t)len, &err))
 		on_broken(session, &err);
 	else
 		session_run(session);
+	if (!session->closed && is_greedy(session))
+		session_close(session);
 	/* Less than was asked for: there is nothing more, unless it is the end itself that is still to be read. */
 	session->dry = (size_t)len < sizeof(bytes) && !session->hung_up;
 	return !session->dry;

@@ -332,6 +332,13 @@ static void obtain(struct gateway_slot *slot, struct gateway_session *session)
 		wait_for_items(slot, session, min, max);
 }
 
+/* Not to be waited for again at each pop, until more of them comes. */
+static void give_up_halves(struct gateway_slot *slot)
+{
+	for (struct gateway_session *session = slot->sessions; session; session = session->next)
+		session->given_up |= session_is_half(session);
+}
+
 /* The first pop of the slot; false when it must wait for the rest of a command. */
 static bool step_pop(struct gateway_slot *slot, const struct gateway_session *just_read)
 {
@@ -345,6 +352,7 @@ static bool step_pop(struct gateway_slot *slot, const struct gateway_session *ju
 			slot_schedule(slot, pop->half_until_ms);
 			return false;
 		}
+		give_up_halves(slot);
 	}
 	if (slot->first_pop != session)
 		return true; /* it ended while it was read */

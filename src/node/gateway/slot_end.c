@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LISTENER_MAX = 256, TAIL_MAX = 8 * 1024 };
+enum { TAIL_MAX = 8 * 1024 };
 
 /* ---- failures in words ---- */
 
@@ -163,7 +163,7 @@ char *gateway_slot_url(const struct gateway_slot *slot, const char *host, unsign
 int gateway_slot_listen(struct gateway_slot *slot, int fd, struct err *err)
 {
 	assert(!slot->listener);
-	return gateway_open_listener(slot->gateway, slot, fd, LISTENER_MAX, &slot->listener, err);
+	return gateway_open_listener(slot->gateway, slot, fd, CONNECTIONS_MAX, &slot->listener, err);
 }
 
 size_t gateway_slot_open(const struct gateway_slot *slot)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+static char unset[] = "";
 static char state_dir[] = "state";
 static char bind_address[] = "127.0.0.1:0";
 static char seed[] = "the-seeds-token";
@@ -79,6 +80,8 @@ static struct world *begin(void)
 					    .admin_token = admin,
 					    .viewer_token = viewer,
 					    .join_token = joiner,
+					    .tls_cert = unset,
+					    .tls_key = unset,
 					    .state_dir = state_dir,
 					    .offline_after_s = 60,
 					    .forget_after_s = 600,

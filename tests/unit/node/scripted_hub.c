@@ -12,6 +12,9 @@ static void *start(void *context, const struct hub_post *post)
 	struct scripted_hub *hub = context;
 	if (hub->refuses_start)
 		return NULL;
+	char *body = malloc(post->body_len + 1);
+	if (!body)
+		return NULL;
 	struct taken_post *taken = NULL;
 	for (size_t i = 0; i < HUB_POSTS && !taken; i++)
 		taken = hub->posts[i].open ? NULL : &hub->posts[i];
@@ -19,7 +22,7 @@ static void *start(void *context, const struct hub_post *post)
 	free(taken->body);
 	*taken = (struct taken_post){.open = true, .body_len = post->body_len, .context = post->context, .on_done = post->on_done};
 	(void)snprintf(taken->path, sizeof(taken->path), "%s", post->path);
-	taken->body = malloc(post->body_len + 1);
+	taken->body = body;
 	memcpy(taken->body, post->body, post->body_len);
 	taken->body[post->body_len] = '\0';
 	hub->started++;

@@ -2,10 +2,13 @@
  * Workers are the far ends of socket pairs; the hub is a small scripted one. */
 #include "node/gateway/parts.h"
 
+#include "../fault.h"
 #include "../support.h"
 #include "base/cleanup.h"
+#include "net/listen.h"
 #include "scripted_hub.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -331,6 +334,11 @@ static void test_rule_1_does_not_wait_for_ever(void **state)
 	expect_log(bench, "");
 	pause_ms(1050);
 	expect_log(bench, "done a: LPUSH out ra\n");
+	/* Nor again at the next one, while nothing more of it comes. */
+	hub_push(&bench->hub, "b");
+	hear(bench, in, "*2|$2|in|$1|b|");
+	say(in, "BRPOP in 0");
+	expect_log(bench, "done a: LPUSH out ra\ndone b\n");
 }
 
 static void test_rule_1_exit_0_closes(void **state)
@@ -534,8 +542,11 @@ static void test_rule_4_pop_and_hang_up_in_one_go_takes_nothing(void **state)
 	struct bench *bench = *state;
 	int fd = client(bench);
 	hub_push(&bench->hub, "a");
+	say(fd, "LLEN in"); /* the item comes to the node by that */
+	hear(bench, fd, ":1|");
 	say(fd, "BRPOP in 0");
-	hang_up(bench, fd);
+	assert_int_equal(shutdown(fd, SHUT_WR), 0); /* a bare FIN, as of a client that timed out */
+	settle(bench);
 	assert_int_equal(gateway_slot_open(bench->slot), 0);
 	int next = client(bench);
 	say(next, "BRPOP in 0");
@@ -676,6 +687,7 @@ static void test_rule_7_close_without_a_write_is_counted(void **state)
 	expect_log(bench, "done a\n");
 	item_pool_status(bench->pool, &status);
 	assert_int_equal(status.counters.empty, 1);
+	assert_int_equal(status.counters.done, 1);
 }
 
 static void test_rule_7_nil_only_after_the_hub_said_so(void **state)
@@ -708,6 +720,8 @@ static void test_drain_pops_get_nothing_and_idle_is_told_at_the_close(void **sta
 	assert_int_equal(bench->idle, 0);
 	push(bench, fd, "ra");
 	hub_push(&bench->hub, "b");
+	say(fd, "LLEN in"); /* an item comes to the node by that */
+	hear(bench, fd, ":1|");
 	say(fd, "BRPOP in 0");
 	hear_nothing(bench, fd);
 	assert_int_equal(bench->idle, 1);
@@ -771,6 +785,78 @@ static void test_stranger_gets_nothing_without_the_password(void **state)
 	assert_contains(got, "$5\r\nproto\r\n:2\r\n"); /* whatever was asked for */
 }
 
+static void test_stranger_may_not_fill_the_memory(void **state)
+{
+	struct bench *bench = *state;
+	int fd = stranger(bench);
+	static char bytes[64 * 1024];
+	static const char HEAD[] = "*2\r\n$4\r\nAUTH\r\n$9999999\r\n";
+	send_bytes(fd, HEAD, sizeof(HEAD) - 1);
+	ssize_t sent = 0;
+	for (int i = 0; i < 64 && sent >= 0; i++) {
+		sent = send(fd, bytes, sizeof(bytes), MSG_NOSIGNAL);
+		if (sent < 0 && errno == EAGAIN)
+			sent = 0;
+		turn(bench);
+	}
+	assert_int_equal(sent, -1);
+	assert_int_equal(bench->gateway->stranger_count, 0);
+}
+
+static void test_connections_without_a_password_are_few_and_short_lived(void **state)
+{
+	struct bench *bench = *state;
+	int first = stranger(bench);
+	int pairs[200];
+	for (int i = 0; i < 200; i++) {
+		int pair[2];
+		assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+		gateway_add_connection(bench->gateway, NULL, NULL, pair[0]);
+		pairs[i] = pair[1];
+	}
+	assert_true(bench->gateway->stranger_count <= 128);
+	char byte;
+	assert_int_equal(recv(first, &byte, 1, MSG_DONTWAIT), 0); /* the oldest made room */
+	for (struct gateway_session *session = bench->gateway->strangers; session; session = session->next)
+		session->came_ms -= 60 * 1000;
+	pause_ms(1100);
+	settle(bench);
+	assert_int_equal(bench->gateway->stranger_count, 0);
+	for (int i = 0; i < 200; i++)
+		(void)close(pairs[i]);
+}
+
+static void test_own_listener_takes_its_own_password_alone(void **state)
+{
+	struct bench *bench = *state;
+	struct err err = {0};
+	struct gateway_slot *other = new_slot(bench, 0, 0);
+	int fd = listen_open("127.0.0.1:0", &err);
+	const struct sockaddr_in at = {.sin_family = AF_INET,
+				       .sin_port = htons((uint16_t)listen_port(fd)),
+				       .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+	assert_int_equal(gateway_slot_listen(bench->slot, fd, &err), 0);
+	int own = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(own, (const struct sockaddr *)&at, sizeof(at)), 0);
+	bench->client[bench->clients++] = own;
+	char command[128];
+	(void)snprintf(command, sizeof(command), "AUTH %s", other->password);
+	say(own, command);
+	hear_error(bench, own, "WRONGPASS");
+	(void)snprintf(command, sizeof(command), "AUTH %s", bench->slot->password);
+	say(own, command);
+	hear(bench, own, "+OK|");
+	pop(bench, own, "a");
+	const struct gateway_end how = {.kind = GATEWAY_STOPPED};
+	gateway_slot_end(other, &how);
+	end(bench, GATEWAY_STOPPED);
+	char byte;
+	assert_int_equal(recv(own, &byte, 1, MSG_DONTWAIT), 0);
+	int late = socket(AF_INET, SOCK_STREAM, 0);
+	assert_int_equal(connect(late, (const struct sockaddr *)&at, sizeof(at)), -1);
+	(void)close(late);
+}
+
 static void test_small_talk(void **state)
 {
 	struct bench *bench = *state;
@@ -830,7 +916,8 @@ static void test_too_large_a_result_fails_its_item_cleanly(void **state)
 	pop(bench, fd, "a");
 	static const char HEAD[] = "*3\r\n$5\r\nLPUSH\r\n$3\r\nout\r\n$9000000\r\n";
 	char *payload = calloc(1, 9000002);
-	memcpy(payload + 9000000, "\r\n", 2);
+	payload[9000000] = '\r';
+	payload[9000001] = '\n';
 	for (int i = 0; i < 2; i++) {
 		send_bytes(fd, HEAD, sizeof(HEAD) - 1);
 		for (size_t sent = 0; sent < 9000002;) {
@@ -868,6 +955,57 @@ static void test_slow_reader_is_not_read_any_more(void **state)
 	}
 	assert_true(total < 8 * 1024 * 1024);
 	buf_done(&bytes);
+}
+
+/* A worker's life with the nth allocation failing: whatever fails, each item is told of once at most, and nothing leaks. */
+static bool live_with_a_fault(unsigned nth)
+{
+	void *state = NULL;
+	(void)setup(&state);
+	struct bench *bench = state;
+	int fd = client(bench);
+	hub_push(&bench->hub, "a");
+	hub_push(&bench->hub, "b");
+	say(fd, "LLEN in; RPOP in 2");
+	bool reached = false;
+	fault_arm(nth);
+	static const char *const COMMANDS[] = {"LPUSH out r; MULTI; RPOPLPUSH in mine; LPUSH out s; EXEC",
+					       "BRPOP in 0.01", "LREM mine 1 b"};
+	for (size_t i = 0; i < 4; i++) {
+		(void)uv_run(&bench->loop, UV_RUN_NOWAIT);
+		item_pool_step(bench->pool);
+		fault_pause(true);
+		if (i < 3) {
+			struct buf bytes;
+			buf_init(&bytes, 1 << 16);
+			form(&bytes, COMMANDS[i]);
+			(void)!send(fd, bytes.data, bytes.len, MSG_NOSIGNAL);
+			buf_done(&bytes);
+		}
+		(void)hub_run(&bench->hub);
+		fault_pause(false);
+	}
+	const struct gateway_end how = {.kind = GATEWAY_EXITED};
+	gateway_slot_end(bench->slot, &how);
+	bench->slot = NULL;
+	reached = fault_disarm();
+	settle(bench);
+	struct item_pool_status status;
+	item_pool_status(bench->pool, &status);
+	assert_int_equal(status.open, 0);
+	(void)teardown(&state);
+	return reached;
+}
+
+static void test_any_allocation_may_fail(void **state)
+{
+	(void)state;
+	unsigned nth = 0;
+	capture_begin();
+	while (live_with_a_fault(++nth))
+		;
+	free(capture_end());
+	assert_true(nth > 10);
 }
 
 #define gateway_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -909,12 +1047,16 @@ int main(void)
 		gateway_test(test_drain_of_an_idle_slot_is_told_at_once_and_a_blocked_pop_stays),
 		gateway_test(test_item_timeout_fails_the_item_alone),
 		gateway_test(test_stranger_gets_nothing_without_the_password),
+		gateway_test(test_stranger_may_not_fill_the_memory),
+		gateway_test(test_connections_without_a_password_are_few_and_short_lived),
+		gateway_test(test_own_listener_takes_its_own_password_alone),
 		gateway_test(test_small_talk),
 		gateway_test(test_replies_keep_their_order_while_a_pop_waits),
 		gateway_test(test_blocking_pop_times_out),
 		gateway_test(test_broken_protocol_is_told_and_closed),
 		gateway_test(test_too_large_a_result_fails_its_item_cleanly),
 		gateway_test(test_slow_reader_is_not_read_any_more),
+		cmocka_unit_test(test_any_allocation_may_fail),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

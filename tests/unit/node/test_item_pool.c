@@ -277,6 +277,25 @@ static void test_nil_only_after_a_call_that_began_after_the_pop(void **state)
 	assert_int_equal(bench->hub.leases, leases + 1);
 }
 
+static void test_nil_is_not_for_who_came_after_the_call_began(void **state)
+{
+	struct bench *bench = *state;
+	struct getter *first = want(bench, 0, 1, false);
+	struct getter *second = want(bench, 1, 1, false);
+	hub_answer_lease(hub_open(&bench->hub, "lease"), LEASE_EMPTY, 0, NULL);
+	assert_int_equal(first->answers, 1);
+	assert_int_equal(second->answers, 0);
+	step(bench, 60);
+	hub_answer_lease(hub_open(&bench->hub, "lease"), LEASE_EMPTY, 0, NULL);
+	assert_int_equal(second->answers, 1);
+	/* Nor is it for who came while a call was held that had been asked before. */
+	(void)want(bench, 0, 1, true);
+	struct getter *third = want(bench, 1, 1, false);
+	assert_true(post_number(hub_open(&bench->hub, "lease"), "wait") > 0); /* too soon after the last poll */
+	hub_answer_lease(hub_open(&bench->hub, "lease"), LEASE_EMPTY, 0, NULL);
+	assert_int_equal(third->answers, 0);
+}
+
 static void test_no_nil_while_the_hub_is_away(void **state)
 {
 	struct bench *bench = *state;
@@ -636,6 +655,7 @@ int main(void)
 		pool_test(test_superseded_says_whether_it_was_accepted),
 		pool_test(test_stale_number_jumps_ahead),
 		pool_test(test_nil_only_after_a_call_that_began_after_the_pop),
+		pool_test(test_nil_is_not_for_who_came_after_the_call_began),
 		pool_test(test_no_nil_while_the_hub_is_away),
 		pool_test(test_count_is_asked_for_when_it_is_not_known),
 		pool_test(test_adoption_of_an_item_that_comes_again),
