@@ -48,8 +48,8 @@ class Job:
         self.input, self.output = f"{name}:in", f"{name}:out"
         self.store = leasing.store
         self.store.push(range(1, count + 1), self.input)
-        self.id = leasing.hub.add(name, command=[str(word) for word in command], input_redis=self.store.url,
-                                  input_queue=self.input, output_queue=self.output, **{"image": None, **fields})["id"]
+        self.id = leasing.hub.add(name, command=[str(word) for word in command],
+                                  input_queue=self.input, output_queue=self.output, **{"image": None, "input_redis": self.store.url, **fields})["id"]
 
     def progress(self):
         return self.leasing.progress(self.name)

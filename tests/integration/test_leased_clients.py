@@ -1,17 +1,13 @@
 """Workers of leased tasks with the Redis clients that people use, unchanged: every item's result exactly once, whatever is
 killed. Real hub, agent, Redis, and the clients themselves."""
 import json
-import os
-import re
-import signal
 import time
 
 import pytest
 
 from lease_fixtures import leasing, make_redis, store  # noqa: F401
 from leased_fixtures import PYTHON, node_workers, run_job, workers  # noqa: F401
-from process_fixtures import loopback_redis, make_process_node, public_worker, worker_program  # noqa: F401
-from processes import wait_until
+from process_fixtures import make_process_node, public_worker, worker_program  # noqa: F401
 
 
 def finish(job, **numbers):
