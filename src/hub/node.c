@@ -21,6 +21,7 @@ void node_free(struct node *node)
 	free(node->task);
 	free(node->error);
 	free(node->pull);
+	free(node->guard);
 	free(node);
 }
 
@@ -69,10 +70,10 @@ bool node_can_run(const struct node *node, const struct task_spec *spec)
 /* A node that fails everything says itself that it runs well. */
 static const char *error_of(const struct node *node, char *into, size_t size)
 {
-	if (!node_guard_is_on(&node->guard))
+	if (!node_guard_is_on(node->guard))
 		return node->error;
 	(void)snprintf(into, size, "%u items failed here in a row; it gets one at a time, with pauses. The last failure: %s",
-		       node->guard.streak, node->guard.reason);
+		       node->guard->streak, node->guard->reason);
 	return into;
 }
 
@@ -80,7 +81,7 @@ json_t *node_to_json(const struct node *node, const char *idle_reason)
 {
 	char guarded[GUARD_REASON_SIZE + 128];
 	const char *error = error_of(node, guarded, sizeof(guarded));
-	bool failing = node_guard_is_on(&node->guard) && node->online;
+	bool failing = node_guard_is_on(node->guard) && node->online;
 	char seen[RFC3339_SIZE];
 	char registered[RFC3339_SIZE];
 	clock_format_rfc3339(node->seen_wall_ms, seen);

@@ -54,7 +54,7 @@ struct node {
 	char *error;
 	char *pull;
 
-	struct node_guard guard;
+	struct node_guard *guard;        /* since its first failure after a success; else NULL */
 
 	bool online;                     /* which of the registry's two lists it is in */
 	struct task_wait *wait;          /* its held call, or NULL */

@@ -21,5 +21,5 @@ void node_guard_failure(struct node_guard *guard, const char *reason, int64_t no
 
 bool node_guard_is_on(const struct node_guard *guard)
 {
-	return guard->streak >= GUARD_STREAK;
+	return guard && guard->streak >= GUARD_STREAK;
 }

@@ -19,5 +19,5 @@ struct node_guard {
 void node_guard_success(struct node_guard *guard);
 void node_guard_failure(struct node_guard *guard, const char *reason, int64_t now_ms, uint32_t random);
 
-/* Whether the node is held back. */
+/* Whether the node is held back; NULL: nothing has failed yet. */
 bool node_guard_is_on(const struct node_guard *guard);

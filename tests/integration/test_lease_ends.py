@@ -141,6 +141,25 @@ def test_two_tasks_on_one_queue_one_after_the_other(leasing):
     assert leasing.store.list("in") == []
 
 
+def test_an_ended_task_puts_nothing_back_while_another_runs(leasing):
+    node = leasing.node()
+    first, second = leasing.add("t"), leasing.add("u")
+    leasing.store.push("ab")
+    leasing.ready()
+    node.commit(first, done(node.items(first, most=1), ["LPUSH", "out", "A"]))
+    leasing.hub.next()
+    leasing.sees("u", waiting=1)
+    node.commit(second, failed(node.items(second)))
+    time.sleep(3)  # nobody holds anything: settling would bring b back as a new item
+    [item] = node.items(second)
+    assert (item.payload, item.failures) == (b"b", 1)
+    leasing.hub.finish()
+    assert node.commit(second, returned(item)) == [("accepted", None)]
+    settled(leasing, "u")
+    settled(leasing, "t")
+    assert leasing.store.list("in") == [b"b"]
+
+
 def test_a_later_task_counts_from_where_the_earlier_ended(leasing):
     node, first = leasing.node(), leasing.add("t")
     leasing.store.push("abc")

@@ -170,11 +170,14 @@ def test_plain_processes_run_and_end_with_the_unit(machine, hub):
         pids = machine.run("pgrep", "-u", "nobody", "-x", "sleep").stdout.split()
         return pids if len(pids) == 2 and len(list(records.iterdir())) == 2 else None
     try:
-        before = wait_until(sleepers, 20, "two workers")
+        before = wait_until(sleepers, 20, "two workers", pause=0.3)
     except AssertionError as error:
         raise AssertionError(f"{error}: {hub.node(node_id)}\n{machine.journal('gridnode')}") from None
     machine.systemctl("kill", "-s", "KILL", "gridnode", check=True)
-    wait_until(lambda: (lambda now: now and not set(now) & set(before))(sleepers()), 30, "two new workers")
+    try:
+        wait_until(lambda: (lambda now: now and not set(now) & set(before))(sleepers()), 30, "two new workers", pause=0.3)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {hub.node(node_id)}\n{machine.journal('gridnode')}") from None
     assert "that an earlier run had left" in machine.journal("gridnode")
     machine.systemctl("stop", "gridnode", check=True)
     machine.wait_for_state("gridnode", "inactive/dead/success")

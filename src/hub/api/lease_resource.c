@@ -79,6 +79,12 @@ static void on_lease_gone(struct http_request *request)
 	free(exchange);
 }
 
+/* Monotonic; 0: not held back. */
+static int64_t held_back_until(const struct node *node)
+{
+	return node->guard ? node->guard->not_before_ms : 0;
+}
+
 static struct lease_exchange *new_exchange(struct api_call *call, const struct node *node, const struct lease_request *wanted)
 {
 	struct lease_exchange *exchange = calloc(1, sizeof(*exchange));
@@ -91,11 +97,11 @@ static struct lease_exchange *new_exchange(struct api_call *call, const struct n
 	exchange->call = (struct lease_call){
 		.epoch = wanted->epoch,
 		.n = wanted->n,
-		.max = node_guard_is_on(&node->guard) ? 1 : wanted->max,
+		.max = node_guard_is_on(node->guard) ? 1 : wanted->max,
 		.bytes = wanted->bytes,
 		.received_ms = now,
 		.deadline_ms = news ? now : now + wanted->wait_s * 1000,
-		.not_before_ms = node->guard.not_before_ms,
+		.not_before_ms = held_back_until(node),
 		.context = exchange,
 		.answer = on_lease_answer,
 	};
@@ -148,28 +154,30 @@ static void note_failure(struct node *node, const struct outcome *outcome, const
 {
 	AUTO_JSON json_t *error = outcome->error_len ? json_loadb(outcome->error, outcome->error_len, 0, NULL) : NULL;
 	const char *reason = message ? message : json_string_value(json_object_get(error, "reason"));
-	bool was_on = node_guard_is_on(&node->guard);
-	node_guard_failure(&node->guard, reason ? reason : "no reason given", clock_monotonic_ms(), random_u32());
-	if (!was_on && node_guard_is_on(&node->guard))
+	if (!node->guard && !(node->guard = calloc(1, sizeof(*node->guard))))
+		return; /* without memory nobody is judged */
+	bool was_on = node_guard_is_on(node->guard);
+	node_guard_failure(node->guard, reason ? reason : "no reason given", clock_monotonic_ms(), random_u32());
+	if (!was_on && node_guard_is_on(node->guard))
 		log_warn(NULL, "node=%s (%s) failed %u items in a row, the last one: %s; it gets one at a time, with pauses",
-			 node->id, node->hostname, node->guard.streak, node->guard.reason);
+			 node->id, node->hostname, node->guard->streak, node->guard->reason);
 }
 
 /* A repeated failure (duplicate) was judged before. A node whose guard changes asks again: its held call was made under the old. */
 static void judge(struct hub *hub, struct node *node, const struct commit_batch *batch, const enum outcome_result *results,
 		  char *const *messages)
 {
-	struct node_guard before = node->guard;
+	int64_t before_ms = held_back_until(node);
 	for (size_t i = 0; i < commit_count(batch); i++) {
 		const struct outcome *outcome = commit_outcome(batch, i);
 		if (outcome->kind == OUTCOME_DONE && results[i] == OUTCOME_ACCEPTED)
-			node_guard_success(&node->guard);
+			free(steal(node->guard));
 		else if (outcome->kind == OUTCOME_FAIL && results[i] == OUTCOME_ACCEPTED)
 			note_failure(node, outcome, NULL);
 		else if (outcome->kind == OUTCOME_DONE && results[i] == OUTCOME_REFUSED)
 			note_failure(node, outcome, messages[i] ? messages[i] : "its writes were refused");
 	}
-	if (before.not_before_ms != node->guard.not_before_ms)
+	if (before_ms != held_back_until(node))
 		broker_release(hub->broker, node->id);
 }
 

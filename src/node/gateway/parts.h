@@ -1,6 +1,6 @@
 /* The gateway's own inside, shared by the files of this folder: gateway.c (listeners, who has not said a password yet),
- * slot.c (what is open, and what closes it), slot_end.c, session.c (one connection), commands.c (the table), pop.c, transaction.c
- * (MULTI), private_list.c (rule 6), answers.c. For nobody else. */
+ * slot.c (what is open, and what closes it), slot_end.c, session.c (one connection), commands.c (the table), pop.c,
+ * transaction.c (MULTI), private_list.c (rule 6), answers.c. For nobody else. */
 #pragma once
 
 #include "base/buf.h"

@@ -267,7 +267,9 @@ void session_run(struct gateway_session *session)
 
 bool session_is_half(const struct gateway_session *session)
 {
-	if (session->held || session->quitting || session->given_up || unsent(session) >= REPLY_HIGH || session->behind.len >= BEHIND_MAX)
+	if (session->held || session->quitting || session->given_up)
+		return false;
+	if (unsent(session) >= REPLY_HIGH || session->behind.len >= BEHIND_MAX)
 		return false;
 	return resp_reader_buffered(session->reader) > 0;
 }

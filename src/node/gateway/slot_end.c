@@ -1,5 +1,5 @@
-/* Owns the beginning and the end of a slot's start, and its times: draining, item_timeout. Called by whoever runs workers; what
- * an exit means for each open item is decided here (rules 1, 3, 4 and 6), and nowhere else. */
+/* Owns the beginning and the end of a slot's start, and its times: draining, item_timeout. Called by whoever runs
+ * workers; what an exit means for each open item is decided here (rules 1, 3, 4 and 6), and nowhere else. */
 #include "node/gateway/parts.h"
 
 #include "base/cleanup.h"

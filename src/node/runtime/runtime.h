@@ -136,12 +136,12 @@ struct runtime_ops {
 	struct runtime *(*open)(uv_loop_t *loop, const struct runtime_options *options,
 				const struct runtime_events *events, struct err *err);
 	/* Cancels everything, calls nothing back, leaves containers as they are (processes, which could not outlive us,
-	 * are killed). Frees itself, its workers and image
-	 * calls on the loop. Allowed in every callback. */
+	 * are killed). Frees itself, its workers and image calls on the loop. Allowed in every callback. */
 	void (*close)(struct runtime *runtime);
 
-	/* NULL, as cancel_image, where workers need no image. Makes sure that the image is on this machine and fits the platform, pulling it if need be. A name without a
-	 * tag means ":latest". The call is gone when on_done returns. ERR_UNREACHABLE while the engine is away. */
+	/* NULL, as cancel_image, where workers need no image. Makes sure that the image is on this machine and fits the
+	 * platform, pulling it if need be. A name without a tag means ":latest". The call is gone when on_done returns.
+	 * ERR_UNREACHABLE while the engine is away. */
 	struct image_call *(*prepare_image)(struct runtime *runtime, const char *image, const char *platform,
 					    const struct image_events *events, struct err *err);
 	/* No callback comes any more. NULL is ignored. */

@@ -294,7 +294,7 @@ static void test_store_of_the_first_release_is_brought_up(void **state)
 	assert_string_equal(node->hostname, "host");
 	assert_false(node->leases);
 	assert_int_equal(node->epoch, 0);
-	assert_string_equal(node->secret_hash, "");
+	assert_string_equal(node->secret.hash, "");
 
 	task->settled = true;
 	task->progress = strdup("{}");
