@@ -28,7 +28,8 @@ struct item {
 	struct gateway_session *session; /* it was popped into; NULL: that connection is gone */
 	struct private_list *list;       /* rule 6: it was moved into; NULL: an ordinary pop */
 	uint64_t written_before;         /* how many writes the slot had made when it was popped */
-	uint64_t wrote;                  /* the last of the writes that its own connection made since; 0: none */
+	uint64_t wrote;                  /* the last of the writes that are known to be its own (gateway/evidence.c); 0: none */
+	int64_t gone_ms;                 /* when that connection ended; undefined while there is one */
 	bool landed;                     /* such a write has landed with another item (rule 5) */
 	bool timed_out;
 	int64_t opened_ms;               /* monotonic */

@@ -94,6 +94,7 @@ struct gateway_session {
 	struct buf behind;               /* replies to what came behind a pop that waits */
 	struct pop pop;
 	uint64_t last_wrote;             /* number of the slot's write that it made last; 0: none */
+	uint64_t last_loose;             /* the same, while it had nothing open itself */
 	bool dry;                        /* its last read found the end */
 	bool ended;                      /* the peer has closed; what it sent before is still carried out */
 	bool quitting;                   /* after the replies are sent */
@@ -137,6 +138,8 @@ struct gateway_slot {
 	struct item_list open;
 	struct writes kept;
 	uint64_t written;                /* writes made since the slot's start */
+	int64_t gone_ms;                 /* when a connection ended last, and the last loose write of those that ended then */
+	uint64_t gone_wrote;
 	bool too_large;                  /* the result that is being kept has passed its cap */
 	struct private_list *lists;
 	size_t list_count;
@@ -199,6 +202,15 @@ int slot_write(struct gateway_slot *slot, struct gateway_session *session, const
 	       struct err *err) MUST_CHECK;
 void slot_schedule(struct gateway_slot *slot, int64_t at_ms);
 void slot_check_idle(struct gateway_slot *slot);
+
+/* evidence.c */
+void evidence_of_write(struct gateway_slot *slot, struct gateway_session *session);
+/* The session ends: its items have none any more. */
+void evidence_of_end(struct gateway_slot *slot, const struct gateway_session *session);
+/* Of an item whose session is gone. */
+bool evidence_is_there(const struct item *item);
+/* Of any item, when the worker has exited by itself. */
+bool evidence_is_there_at_exit(const struct gateway_slot *slot, const struct item *item);
 
 /* commands.c */
 /* Whether it must wait for a pop before it. */

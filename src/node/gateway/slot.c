@@ -6,7 +6,7 @@
  *   pop answered --> OPEN(session) --next pop on that connection; any pop, if concurrency is 1--> done with all kept writes
  *                      |  connection ends
  *                      v
- *                    OPEN(no session) --next pop of the slot, exit 0--> written since: done;  nothing written: failed
+ *                    OPEN(no session) --next pop of the slot, exit 0--> written since (evidence.c): done;  nothing written: failed
  *   moved into a private list --> OPEN(list) --LREM, moved to the output--> done      moved back --> returned
  *   exit by itself with another status --> failed      stopped by anyone --> returned (landed: done)
  *
@@ -140,7 +140,7 @@ static void close_for_pop(struct gateway_slot *slot, const struct gateway_sessio
 		if (!closes(slot, item, session))
 			continue;
 		item_list_remove(&slot->open, item);
-		bool silent = !item->session && slot->written == item->written_before;
+		bool silent = !item->session && !evidence_is_there(item);
 		item_list_push(silent ? &lost : &done, item);
 	}
 	if (lost.count > 0)
@@ -390,12 +390,7 @@ void slot_session_gone(struct gateway_slot *slot, struct gateway_session *sessio
 		slot_remove_pop(slot, session);
 	item_pool_unwant(slot->options.pool, &pop->want);
 	put_back(slot, &pop->granted);
-	for (struct item *item = slot->open.first; item; item = item->next) {
-		if (item->session != session)
-			continue;
-		item->session = NULL;
-		item->wrote = session->last_wrote;
-	}
+	evidence_of_end(slot, session);
 	for (struct item *item = session->exec_done.first; item; item = item->next)
 		item->session = NULL;
 }
@@ -437,6 +432,7 @@ int slot_write(struct gateway_slot *slot, struct gateway_session *session, const
 		return write_alone(slot, args, count, err);
 	slot->written++;
 	session->last_wrote = slot->written;
+	evidence_of_write(slot, session);
 	if (slot->too_large || add_write(&slot->kept, args, count)) {
 		slot->too_large = true;
 		return err_set(err, ERR_TOO_BIG, "ERR the result of this item is larger than %d bytes: the item has failed",

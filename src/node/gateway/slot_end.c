@@ -193,7 +193,7 @@ static void end_exited(struct gateway_slot *slot, const struct gateway_end *end)
 	struct item_list silent = {0};
 	struct item_list unremoved = {0};
 	for (struct item *item; (item = item_list_shift(&slot->open));) {
-		struct item_list *to = slot->written > item->written_before ? &done : &silent;
+		struct item_list *to = evidence_is_there_at_exit(slot, item) ? &done : &silent;
 		item_list_push(item->list ? &unremoved : to, item);
 	}
 	slot_close_items(slot, &done);
