@@ -1,7 +1,10 @@
 """The agent's memory while its slots are full, after heartbeats of a second each for a while."""
+import base64
+import hashlib
 import os
 import pathlib
 import shutil
+import subprocess
 import time
 
 import engine
@@ -9,7 +12,9 @@ import node
 from place import Hub, memory, say, wait_until
 from table import table
 
-SYSTEM_CAS = pathlib.Path("/etc/ssl/certs/ca-certificates.crt")
+SYSTEM_CAS = pathlib.Path("/etc/ssl/certs")
+# In a mount namespace of the agent's own the system's authorities are those and ours.
+WITH_OURS = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
 
 
 def runtimes(place):
@@ -35,21 +40,34 @@ def idle_for_everybody(place):
     return str(copy)
 
 
-def bundle(place):
-    """The system's authorities and ours in one file: what an agent reads that trusts whom the system trusts."""
-    path = place.directory / "bundle.pem"
-    path.write_text(SYSTEM_CAS.read_text() + place.certificate()[0].read_text())
-    return path
+def pin(certificate):
+    public = subprocess.run(f"openssl x509 -in {certificate} -pubkey -noout | openssl pkey -pubin -outform DER", shell=True,
+                            capture_output=True, check=True).stdout
+    return "sha256//" + base64.b64encode(hashlib.sha256(public).digest()).decode()
+
+
+def trusting_us(place):
+    """The words before an agent's command that make our certificate one of the system's."""
+    authorities, certificate = place.directory / "authorities", place.certificate()[0]
+    shutil.copytree(SYSTEM_CAS, authorities, symlinks=True)
+    name = subprocess.run(["openssl", "x509", "-in", certificate, "-hash", "-noout"], capture_output=True, text=True,
+                          check=True).stdout.strip()
+    shutil.copy(certificate, authorities / f"{name}.0")
+    with open(authorities / "ca-certificates.crt", "ab") as bundle:
+        bundle.write(certificate.read_bytes())
+    return ["unshare", "--mount", "sh", "-euc", WITH_OURS, "sh", authorities, SYSTEM_CAS]
 
 
 def ways_to_the_hub(place):
-    """(name, hub, keys of the agent's configuration)"""
+    """(name, hub, more for the agent)"""
     ways = [("HTTP", Hub(place, "agent-hub"), {})]
     if place.hub_knows_tls() and node.knows_tls(place):
+        certificate = place.certificate()[0]
         hub = Hub(place, "agent-hub-tls", tls=True)
-        ways.append(("HTTPS, one authority", hub, {node.CA_KEY: str(place.certificate()[0])}))
-        if SYSTEM_CAS.exists():
-            ways.append(("HTTPS, the system's authorities", hub, {node.CA_KEY: str(bundle(place))}))
+        ways.append(("HTTPS, `tls_ca`", hub, {node.CA_KEY: str(certificate)}))
+        ways.append(("HTTPS, `tls_pin`", hub, {node.PIN_KEY: pin(certificate)}))
+        if os.geteuid() == 0 and (SYSTEM_CAS / "ca-certificates.crt").exists():
+            ways.append(("HTTPS, the system's authorities", hub, {"before": trusting_us(place)}))
     return ways
 
 

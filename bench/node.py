@@ -3,8 +3,9 @@ import json
 
 from place import wait_until
 
-# The file with the certificates that the agent trusts.
+# The file with the certificates that the agent trusts, and the key that it trusts.
 CA_KEY = "tls_ca"
+PIN_KEY = "tls_pin"
 
 
 def knows_tls(place):
@@ -12,7 +13,7 @@ def knows_tls(place):
 
 
 class Node:
-    def __init__(self, place, name, hub, slots, **keys):
+    def __init__(self, place, name, hub, slots, before=(), **keys):
         self.place = place
         self.hub = hub
         self.name = name
@@ -21,7 +22,7 @@ class Node:
         config = place.write_config(name, **{**usual, **keys})
         self.log_path = place.directory / f"{name}.log"
         with open(self.log_path, "wb") as log:
-            self.process = place.spawn("gridnode", "-c", config, stderr=log)
+            self.process = place.spawn_command([*before, place.program("gridnode"), "-c", config], stderr=log)
         self.pid = self.process.pid
         wait_until(self.entry, 20, f"{name} at the hub")
 

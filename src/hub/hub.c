@@ -16,7 +16,13 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { TICK_MS = 1000, AWAY_MS = 3 * TICK_MS, MAX_NODES = 100000, SPARE_DESCRIPTORS = 64 };
+enum {
+	TICK_MS = 1000,
+	AWAY_MS = 3 * TICK_MS,
+	COUNT_AGAIN_MS = 50, /* counting walks over all nodes */
+	MAX_NODES = 100000,
+	SPARE_DESCRIPTORS = 64,
+};
 
 struct moment hub_now(void)
 {
@@ -56,6 +62,13 @@ static void count_able_nodes(struct hub *hub)
 {
 	const struct task *current = tasks_current(hub->tasks);
 	hub->able_nodes = current ? nodes_count_able(hub->nodes, &current->spec) : 0;
+	hub->able_counted_ms = clock_monotonic_ms();
+	hub->able_changed = false;
+}
+
+void hub_nodes_changed(struct hub *hub)
+{
+	hub->able_changed = true;
 }
 
 static void on_switch(void *context)
@@ -84,8 +97,12 @@ static void on_task_forget(void *context, const struct task *task)
 
 static size_t able_nodes(void *context, const struct task *task)
 {
-	const struct hub *hub = context;
-	return task->status == TASK_RUNNING ? hub->able_nodes : 0;
+	struct hub *hub = context;
+	if (task->status != TASK_RUNNING)
+		return 0;
+	if (hub->able_changed && clock_monotonic_ms() - hub->able_counted_ms >= COUNT_AGAIN_MS)
+		count_able_nodes(hub);
+	return hub->able_nodes;
 }
 
 static void on_task_idle(void *context, const struct task *task)

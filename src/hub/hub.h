@@ -21,7 +21,9 @@ struct hub {
 	struct nodes *nodes;
 	struct task_waits *waits;
 	struct broker *broker;
-	size_t able_nodes;     /* online ones that could run the current task; counted at each tick */
+	size_t able_nodes;     /* online ones that could run the current task */
+	int64_t able_counted_ms; /* monotonic; when they were counted: at each tick, and soon after a node came */
+	bool able_changed;     /* since then */
 	struct http_server *server;
 	uv_timer_t tick_timer; /* nodes: once a second */
 	int64_t ticked_ms;     /* monotonic; when it last did */
@@ -37,6 +39,9 @@ int hub_start(struct hub *hub, uv_loop_t *loop, const struct hub_config *config,
 
 /* Saves and ends everything; the loop then runs dry. Also after a failed start. */
 void hub_stop(struct hub *hub);
+
+/* A node came, or what it can has changed. */
+void hub_nodes_changed(struct hub *hub);
 
 /* Both clocks now. */
 struct moment hub_now(void);

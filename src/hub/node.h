@@ -3,6 +3,7 @@
 
 #include "base/random.h"
 #include "hub/node_guard.h"
+#include "hub/secret_hash.h"
 #include "proto/limits.h"
 #include "proto/node_messages.h"
 #include "proto/platform.h"
@@ -12,10 +13,15 @@
 #include <stdint.h>
 #include <uthash.h>
 
-enum { NODE_SECRET_HASH_SIZE = 65 };
-
 /* In the place of a secret's hash: there was one, and nobody has it any more. */
 #define NODE_REVOKED "revoked"
+
+/* A secret of a node, as the registry keeps it: by its hash alone. */
+struct node_secret {
+	char hash[SECRET_HASH_SIZE]; /* or NODE_REVOKED, or "" */
+	struct node *node;           /* while it is in the registry's table */
+	UT_hash_handle hh;
+};
 
 struct task_wait;
 
@@ -32,7 +38,8 @@ struct node {
 	char *runtime;                   /* NULL from a seed agent */
 	bool leases;                     /* understands leased delivery */
 	int64_t epoch;                   /* the last one that was issued to a run of it; 0: none yet */
-	char secret_hash[NODE_SECRET_HASH_SIZE]; /* of its own secret, in hex; NODE_REVOKED; "" where it never had one */
+	struct node_secret secret;       /* what speaks for it; "" where it never had one */
+	struct node_secret fresh;        /* given at its last registration, and not used yet; "" none */
 	int64_t direct_told;             /* position of the leased task that it last got as direct delivery; 0: none */
 	bool stop_requested;
 	int64_t registered_ms;           /* wall clock, first time */
@@ -53,7 +60,6 @@ struct node {
 	struct task_wait *wait;          /* its held call, or NULL */
 	struct node *prev, *next;        /* in that list, longest silent first */
 	UT_hash_handle hh;               /* by id */
-	UT_hash_handle hh_secret;        /* by secret_hash, where that is one */
 };
 
 void node_free(struct node *node);

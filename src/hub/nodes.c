@@ -42,7 +42,7 @@ void nodes_add(struct nodes *nodes, struct node *node, bool online)
 	if (node->registered_ms > nodes->last_registered_ms)
 		nodes->last_registered_ms = node->registered_ms;
 	HASH_ADD_STR(nodes->by_id, id, node);
-	nodes_index_secret(nodes, node);
+	nodes_index_secrets(nodes, node);
 	enlist(nodes, node, online);
 }
 
@@ -50,7 +50,7 @@ static void remove_node(struct nodes *nodes, struct node *node)
 {
 	assert(!node->wait);
 	delist(nodes, node);
-	nodes_unindex_secret(nodes, node);
+	nodes_unindex_secrets(nodes, node);
 	HASH_DEL(nodes->by_id, node); /* NOLINT(clang-analyzer-core.NullDereference): uthash's own */
 	node_free(node);
 }

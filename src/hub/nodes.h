@@ -44,8 +44,9 @@ size_t nodes_count(const struct nodes *nodes);
 /* How many online nodes understand leases and could run the task. */
 size_t nodes_count_able(const struct nodes *nodes, const struct task_spec *spec);
 
-/* The node whose own secret this is, or NULL. */
-struct node *nodes_find_by_secret(const struct nodes *nodes, const char *secret);
+/* The node whose own secret this is, or NULL. Who shows its newest one has received it: the one before is worth nothing from
+ * then on. */
+struct node *nodes_find_by_secret(struct nodes *nodes, const char *secret);
 
 /* What somebody who registers has shown by the way he came. */
 struct claim {
@@ -55,12 +56,12 @@ struct claim {
 
 struct registration {
 	struct node *node;
-	char secret[TOKEN_SIZE]; /* the node's new secret, which nobody will see again; "" where it has one, or needs none */
+	char secret[TOKEN_SIZE]; /* the node's new secret, which nobody will see again; "" where it goes on with the one it has */
 };
 
 /* A known id is kept against its secret (the claim's, or the message's), or as the claim says; else the node is a new one with
- * a new UUID. One that understands leases gets a secret. A new run gets a new epoch (R5) and clears a stop flag, the same one does
- * not; a seed agent has no run, so each of its registrations is a new one. ERR_TOO_BIG: too many nodes. */
+ * a new UUID. A new run gets a new epoch (R5) and clears a stop flag, the same one does not; a seed agent has no run, so each
+ * of its registrations is a new one. One that understands leases gets a new secret with each run. ERR_TOO_BIG: too many nodes. */
 int nodes_register(struct nodes *nodes, const struct register_message *message, const struct claim *claim,
 		   struct moment now, struct registration *registered, struct err *err) MUST_CHECK;
 

@@ -1,5 +1,5 @@
-/* Owns who gets which id, epoch and secret. Called through nodes.h by the API; never answers anybody, and never keeps or logs a
- * secret itself.
+/* Owns who gets which id, epoch and secret, and who loses it. Called through nodes.h by the API; never answers anybody, and never
+ * keeps or logs a secret itself.
  *
  *   an id as the hub knows it:
  *
@@ -8,45 +8,16 @@
  * NONE     a seed agent: whoever has the seed's token speaks for it
  * SECRET   who brings the secret speaks for it, and keeps it; who asks for the id without it becomes another node
  * REVOKED  nobody speaks for it any more */
+#include "base/text.h"
 #include "hub/nodes_parts.h"
-
-#include "hub/secret_hash.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-_Static_assert((int)NODE_SECRET_HASH_SIZE == (int)SECRET_HASH_SIZE, "a node's secret_hash holds a hash");
-
-struct node *nodes_find_by_secret(const struct nodes *nodes, const char *secret)
-{
-	char hash[SECRET_HASH_SIZE];
-	struct node *node = NULL;
-	if (*secret && secret_hash(secret, hash))
-		HASH_FIND(hh_secret, nodes->by_secret, hash, SECRET_HASH_SIZE - 1, node);
-	return node;
-}
-
-static bool has_secret(const struct node *node)
-{
-	return strlen(node->secret_hash) == SECRET_HASH_SIZE - 1;
-}
-
-void nodes_index_secret(struct nodes *nodes, struct node *node)
-{
-	if (has_secret(node))
-		HASH_ADD(hh_secret, nodes->by_secret, secret_hash, SECRET_HASH_SIZE - 1, node);
-}
-
-void nodes_unindex_secret(struct nodes *nodes, struct node *node)
-{
-	if (has_secret(node))
-		HASH_DELETE(hh_secret, nodes->by_secret, node); /* NOLINT(clang-analyzer-core.NullDereference): uthash's own */
-}
-
 /* ---- who it is ---- */
 
 /* The known node that may keep its id; NULL: a new one. */
-static struct node *find_kept(const struct nodes *nodes, const struct register_message *message, const struct claim *claim)
+static struct node *find_kept(struct nodes *nodes, const struct register_message *message, const struct claim *claim)
 {
 	if (claim->node)
 		return claim->node;
@@ -54,7 +25,7 @@ static struct node *find_kept(const struct nodes *nodes, const struct register_m
 	if (!node)
 		return NULL;
 	bool proven = message->node_secret && nodes_find_by_secret(nodes, message->node_secret) == node;
-	bool never_had_one = !node->secret_hash[0];
+	bool never_had_one = !node->secret.hash[0];
 	return proven || (never_had_one && claim->seed) ? node : NULL;
 }
 
@@ -70,17 +41,14 @@ static void begin_run(struct node *node, struct moment now)
 	node->epoch = now.wall_ms > node->epoch ? now.wall_ms : node->epoch + 1;
 }
 
-/* Sets the hash of a fresh secret, where the node is to have one and has none. */
-static int give_secret(struct node *node, char secret[TOKEN_SIZE], struct err *err)
+/* Draws what the node is to have now; "" where it goes on with what it has. One that was given and not used may never have
+ * arrived. */
+static int give_secret(struct node *node, bool new_run, char text[TOKEN_SIZE], struct err *err)
 {
-	secret[0] = '\0';
-	if (!node->leases || has_secret(node))
+	bool has_one = node_secret_is_set(&node->secret);
+	if (!node->leases || (has_one && !new_run && !node->fresh.hash[0]))
 		return 0;
-	random_token(secret);
-	if (secret_hash(secret, node->secret_hash))
-		return 0;
-	secret[0] = '\0';
-	return err_set(err, ERR_NOMEM, "out of memory");
+	return node_secret_draw(has_one ? &node->fresh : &node->secret, text) ? 0 : err_set(err, ERR_NOMEM, "out of memory");
 }
 
 /* ---- registration ---- */
@@ -101,7 +69,7 @@ static int register_new(struct nodes *nodes, const struct register_message *mess
 	node->registered_ms = now.wall_ms > nodes->last_registered_ms ? now.wall_ms : nodes->last_registered_ms + 1;
 	node->seen_wall_ms = now.wall_ms;
 	node->seen_ms = now.monotonic_ms;
-	int rc = give_secret(node, registered->secret, err);
+	int rc = give_secret(node, true, registered->secret, err);
 	if (!rc)
 		rc = nodes_save(nodes, node, err);
 	if (rc) {
@@ -113,22 +81,33 @@ static int register_new(struct nodes *nodes, const struct register_message *mess
 	return 0;
 }
 
+/* The node with what the message says, and with a new secret where it gets one: all of it, or an error. */
+static int save_again(struct nodes *nodes, struct node *node, bool new_run, struct registration *registered, struct err *err)
+{
+	const struct node_secret old_secret = node->secret;
+	const struct node_secret old_fresh = node->fresh;
+	nodes_unindex_secrets(nodes, node);
+	int rc = give_secret(node, new_run, registered->secret, err);
+	if (!rc)
+		rc = nodes_save(nodes, node, err);
+	if (rc) { /* nobody will ever see the new one */
+		memcpy(node->secret.hash, old_secret.hash, sizeof(node->secret.hash));
+		memcpy(node->fresh.hash, old_fresh.hash, sizeof(node->fresh.hash));
+	}
+	nodes_index_secrets(nodes, node);
+	return rc;
+}
+
 static int register_again(struct nodes *nodes, struct node *node, const struct register_message *message, struct moment now,
 			  struct registration *registered, struct err *err)
 {
-	bool had_secret = has_secret(node);
-	if (!same_run(node, message->run) || node->epoch == 0)
+	bool new_run = !same_run(node, message->run) || node->epoch == 0;
+	if (new_run)
 		begin_run(node, now);
 	if (!node_take_registration(node, message))
 		return err_set(err, ERR_NOMEM, "out of memory");
 	nodes_seen(nodes, node, now);
-	int rc = give_secret(node, registered->secret, err);
-	if (!rc)
-		rc = nodes_save(nodes, node, err);
-	if (rc && !had_secret)
-		node->secret_hash[0] = '\0'; /* nobody will ever see it */
-	else if (!rc && !had_secret)
-		nodes_index_secret(nodes, node);
+	int rc = save_again(nodes, node, new_run, registered, err);
 	registered->node = rc ? NULL : node;
 	return rc;
 }
@@ -149,18 +128,20 @@ int nodes_register(struct nodes *nodes, const struct register_message *message, 
 
 int nodes_revoke(struct nodes *nodes, struct node *node, struct err *err)
 {
-	char old_hash[NODE_SECRET_HASH_SIZE];
-	if (!node->secret_hash[0])
+	const struct node_secret old_secret = node->secret;
+	const struct node_secret old_fresh = node->fresh;
+	if (!node->secret.hash[0])
 		return err_set(err, ERR_STATE, "this node has no secret of its own, it uses the hub's token; change that to keep it out");
-	if (!has_secret(node))
+	if (!node_secret_is_set(&node->secret))
 		return 0; /* revoked already */
-	nodes_unindex_secret(nodes, node);
-	memcpy(old_hash, node->secret_hash, sizeof(old_hash));
-	(void)strcpy(node->secret_hash, NODE_REVOKED);
+	nodes_unindex_secrets(nodes, node);
+	text_copy(node->secret.hash, sizeof(node->secret.hash), NODE_REVOKED);
+	node->fresh.hash[0] = '\0';
 	int rc = nodes_save(nodes, node, err);
 	if (rc) {
-		memcpy(node->secret_hash, old_hash, sizeof(old_hash));
-		nodes_index_secret(nodes, node);
+		memcpy(node->secret.hash, old_secret.hash, sizeof(node->secret.hash));
+		memcpy(node->fresh.hash, old_fresh.hash, sizeof(node->fresh.hash));
+		nodes_index_secrets(nodes, node);
 		return rc;
 	}
 	nodes_put_offline(nodes, node, "revoked");

@@ -30,6 +30,7 @@ static const char *const MIGRATIONS[] = {
 	"ALTER TABLE nodes ADD COLUMN secret_hash TEXT;"
 	"ALTER TABLE tasks ADD COLUMN settled INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE tasks ADD COLUMN progress TEXT;",
+	"ALTER TABLE nodes ADD COLUMN fresh_hash TEXT;",
 };
 
 enum { SCHEMA_VERSION = sizeof(MIGRATIONS) / sizeof(MIGRATIONS[0]) };
@@ -52,10 +53,10 @@ static const char *const STATEMENTS[] = {
 	[DELETE_TASK] = "DELETE FROM tasks WHERE id = ?1",
 	[LOAD_TASKS] = "SELECT id, position, spec, status, created_ms, started_ms, completed_ms, settled, progress FROM tasks"
 		       " ORDER BY completed_ms, position",
-	[PUT_NODE] = "INSERT OR REPLACE INTO nodes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+	[PUT_NODE] = "INSERT OR REPLACE INTO nodes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
 	[DELETE_NODE] = "DELETE FROM nodes WHERE id = ?1",
 	[LOAD_NODES] = "SELECT id, hostname, architecture, cpu_count, slots, run, agent_version, runtime,"
-		       " stop_requested, registered_ms, seen_ms, leases, epoch, secret_hash FROM nodes ORDER BY registered_ms, id",
+		       " stop_requested, registered_ms, seen_ms, leases, epoch, secret_hash, fresh_hash FROM nodes ORDER BY registered_ms, id",
 	[PUT_NUMBER] = "INSERT OR REPLACE INTO numbers VALUES (?1, ?2)",
 	[GET_NUMBER] = "SELECT value FROM numbers WHERE name = ?1",
 };
@@ -275,7 +276,8 @@ int store_put_node(struct store *store, const struct node *node, struct err *err
 	(void)sqlite3_bind_int64(statement, 11, node->seen_wall_ms);
 	(void)sqlite3_bind_int(statement, 12, node->leases);
 	(void)sqlite3_bind_int64(statement, 13, node->epoch);
-	bind_text(statement, 14, node->secret_hash[0] ? node->secret_hash : NULL);
+	bind_text(statement, 14, node->secret.hash[0] ? node->secret.hash : NULL);
+	bind_text(statement, 15, node->fresh.hash[0] ? node->fresh.hash : NULL);
 	return step_once(store, statement, err);
 }
 
@@ -384,7 +386,8 @@ static int read_node(sqlite3_stmt *row, struct node *node, struct err *err)
 		.runtime = column_text(row, 7),
 		.leases = sqlite3_column_int(row, 11) != 0,
 	};
-	const char *secret_hash = column_text(row, 13);
+	const char *secret = column_text(row, 13);
+	const char *fresh = column_text(row, 14);
 	if (!id || strlen(id) > LIMIT_NODE_ID || !message.hostname || !message.architecture)
 		return err_set(err, ERR_INVALID, "a node's row is damaged");
 	(void)strcpy(node->id, id);
@@ -392,7 +395,8 @@ static int read_node(sqlite3_stmt *row, struct node *node, struct err *err)
 	node->registered_ms = sqlite3_column_int64(row, 9);
 	node->seen_wall_ms = node->saved_wall_ms = sqlite3_column_int64(row, 10);
 	node->epoch = sqlite3_column_int64(row, 12);
-	text_copy(node->secret_hash, sizeof(node->secret_hash), secret_hash ? secret_hash : "");
+	text_copy(node->secret.hash, sizeof(node->secret.hash), secret ? secret : "");
+	text_copy(node->fresh.hash, sizeof(node->fresh.hash), fresh ? fresh : "");
 	return node_take_registration(node, &message) ? 0 : err_set(err, ERR_NOMEM, "out of memory");
 }
 

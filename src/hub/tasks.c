@@ -250,20 +250,36 @@ static size_t surplus(const struct tasks *tasks)
 	return count > tasks->keep_completed ? count - tasks->keep_completed : 0;
 }
 
+/* A task whose items are still out stays until they are home. */
+static bool may_go(const struct task *task)
+{
+	return task->settled || task->spec.delivery != DELIVERY_LEASED;
+}
+
 static int delete_oldest_rows(struct tasks *tasks, size_t count, struct err *err)
 {
 	int rc = 0;
-	for (const struct task *task = tasks->completed; count > 0 && task && !rc; task = task->next, count--)
+	for (const struct task *task = tasks->completed; count > 0 && task && !rc; task = task->next) {
+		if (!may_go(task))
+			continue;
 		rc = store_delete_task(tasks->store, task, err);
+		count--;
+	}
 	return rc;
 }
 
 static void forget_oldest(struct tasks *tasks, size_t count)
 {
-	for (; count > 0 && tasks->completed; count--) {
-		struct task *task = tasks->completed;
+	struct task *task;
+	struct task *next;
+	DL_FOREACH_SAFE (tasks->completed, task, next) {
+		if (count == 0)
+			return;
+		if (!may_go(task))
+			continue;
 		unlist(tasks, task);
 		forget(tasks, task);
+		count--;
 	}
 }
 

@@ -61,7 +61,7 @@ static inline void http_respond(struct http_request *request, const struct http_
 }
 
 /* Keeps the request open past the handler's return. holder and on_gone must be set, and the request in the holder's
- * books: on_gone may come at once. */
+ * books. on_gone comes from the loop, about a second after the client went at the latest. */
 static inline void http_hold(struct http_request *request)
 {
 	request->transport->hold(request);

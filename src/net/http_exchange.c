@@ -9,10 +9,12 @@
  *
  * DRAIN: a refusal while the client still sends would be lost in a reset, so a small rest is read and dropped first.
  * HELD: MHD does not watch a suspended connection, so its descriptor is watched here for the client's going, and that
- * watch ends before MHD can close the descriptor. */
+ * watch ends before MHD can close the descriptor. Most are answered within a millisecond, so the watch begins with the
+ * server's next sweep only. */
 #include "net/http_exchange.h"
 
 #include "base/cleanup.h"
+#include "net/gone_watch.h"
 
 #include <assert.h>
 #include <netdb.h>
@@ -46,19 +48,11 @@ struct exchange {
 
 /* ---- held requests ---- */
 
-static void on_watch_closed(uv_handle_t *handle)
+static void stop_watch(struct http_exchanges *exchanges, struct http_connection *connection)
 {
-	free(handle);
-}
-
-static void stop_watch(struct http_connection *connection)
-{
-	uv_poll_t *watch = connection->gone_watch;
-	if (!watch)
-		return;
-	connection->gone_watch = NULL;
-	(void)uv_poll_stop(watch);
-	uv_close((uv_handle_t *)watch, on_watch_closed);
+	if (connection->watched)
+		gone_watch_remove(exchanges->gone, connection->fd);
+	connection->watched = false;
 }
 
 static void unhold(struct exchange *exchange, enum exchange_state next)
@@ -66,8 +60,10 @@ static void unhold(struct exchange *exchange, enum exchange_state next)
 	struct http_exchanges *exchanges = exchange->exchanges;
 	assert(exchange->state == EXCHANGE_HELD);
 	exchange->state = next;
+	if (exchanges->unwatched == exchange)
+		exchanges->unwatched = exchange->next;
 	DL_DELETE(exchanges->held, exchange);
-	stop_watch(exchange->connection);
+	stop_watch(exchanges, exchange->connection);
 	MHD_resume_connection(exchange->mhd);
 	exchanges->run_soon(exchange->connection->server);
 }
@@ -78,26 +74,17 @@ static void cut_held(struct exchange *exchange)
 	unhold(exchange, EXCHANGE_CUT);
 }
 
-static void on_client_gone(uv_poll_t *watch, int status, int events)
+static void on_client_gone(void *held)
 {
-	(void)status;
-	(void)events;
-	cut_held(watch->data);
+	cut_held(held);
 }
 
 static int watch_for_going(struct exchange *exchange)
 {
 	struct http_connection *connection = exchange->connection;
-	uv_poll_t *watch = calloc(1, sizeof(*watch));
-	if (!watch)
-		return ERR_NOMEM;
-	if (uv_poll_init(exchange->exchanges->loop, watch, connection->fd)) {
-		free(watch);
-		return ERR_IO;
-	}
-	watch->data = exchange;
-	connection->gone_watch = watch;
-	return uv_poll_start(watch, UV_DISCONNECT, on_client_gone) ? ERR_IO : 0;
+	int rc = gone_watch_add(exchange->exchanges->gone, connection->fd, exchange);
+	connection->watched = rc == 0;
+	return rc;
 }
 
 /* ---- what the receiver calls ---- */
@@ -199,9 +186,9 @@ static void mhd_hold(struct http_request *request)
 	assert(request->on_gone && exchange->state == EXCHANGE_BODY);
 	exchange->state = EXCHANGE_HELD;
 	DL_APPEND(exchanges->held, exchange);
+	if (!exchanges->unwatched)
+		exchanges->unwatched = exchange;
 	MHD_suspend_connection(exchange->mhd);
-	if (watch_for_going(exchange))
-		cut_held(exchange);
 }
 
 static const struct http_transport MHD_TRANSPORT = {
@@ -335,10 +322,32 @@ void http_exchange_on_completed(void *context, struct MHD_Connection *mhd, void 
 	free(exchange);
 }
 
+void http_exchanges_watch_held(struct http_exchanges *exchanges)
+{
+	while (exchanges->unwatched) {
+		struct exchange *exchange = exchanges->unwatched;
+		exchanges->unwatched = exchange->next;
+		if (watch_for_going(exchange))
+			cut_held(exchange);
+	}
+}
+
 void http_exchanges_cut_held(struct http_exchanges *exchanges)
 {
 	struct exchange *exchange;
 	struct exchange *next;
 	DL_FOREACH_SAFE (exchanges->held, exchange, next)
 		cut_held(exchange);
+}
+
+int http_exchanges_open(struct http_exchanges *exchanges, struct err *err)
+{
+	exchanges->gone = gone_watch_new(exchanges->loop, on_client_gone, err);
+	return exchanges->gone ? 0 : ERR_IO;
+}
+
+void http_exchanges_close(struct http_exchanges *exchanges)
+{
+	assert(!exchanges->held);
+	gone_watch_close(steal(exchanges->gone));
 }

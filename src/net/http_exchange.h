@@ -18,9 +18,9 @@ struct http_connection {
 	struct http_server *server;
 	int fd;
 	bool waiting;          /* in the server's list: owes us a whole request */
+	bool watched;          /* for its client's going, while a request of it is held */
 	bool greeting;         /* over TLS, no request has begun: its handshake may be under way */
 	int64_t since_ms;      /* defined while waiting */
-	uv_poll_t *gone_watch; /* while a request of it is held */
 	struct tls_identity *identity; /* what its handshake shows; NULL before, and without TLS */
 	struct http_connection *prev, *next;
 };
@@ -29,7 +29,9 @@ struct http_connection {
 struct http_exchanges {
 	uv_loop_t *loop;
 	const struct http_server_options *options;
-	struct exchange *held;
+	struct exchange *held;      /* in the order in which they came */
+	struct exchange *unwatched; /* the first of these whose client's going is not watched for yet; NULL: none */
+	struct gone_watch *gone;
 	struct http_connection *(*connection_of)(struct MHD_Connection *mhd);
 	void (*stop_greeting)(struct http_connection *connection);
 	void (*start_waiting)(struct http_connection *connection);
@@ -43,6 +45,13 @@ enum MHD_Result http_exchange_on_access(void *context, struct MHD_Connection *mh
 					void **exchange_context);
 void http_exchange_on_completed(void *context, struct MHD_Connection *mhd, void **exchange_context,
 				enum MHD_RequestTerminationCode code);
+
+/* Before the first connection, and after the last one. */
+int http_exchanges_open(struct http_exchanges *exchanges, struct err *err) MUST_CHECK;
+void http_exchanges_close(struct http_exchanges *exchanges);
+
+/* From now on the going of every client whose request is held is noticed. To be called about once a second. */
+void http_exchanges_watch_held(struct http_exchanges *exchanges);
 
 /* Ends every held request without an answer. */
 void http_exchanges_cut_held(struct http_exchanges *exchanges);

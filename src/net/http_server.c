@@ -141,6 +141,7 @@ static void on_sweep(uv_timer_t *timer)
 		stop_waiting(overdue);
 		(void)shutdown(overdue->fd, SHUT_RDWR); /* MHD reads the end, and closes it */
 	}
+	http_exchanges_watch_held(&server->exchanges);
 }
 
 /* ---- TLS ---- */
@@ -209,7 +210,7 @@ static void on_connection(void *context, struct MHD_Connection *mhd, void **sock
 		*socket_context = connection;
 		start_waiting(connection);
 	} else if (connection) {
-		assert(!connection->gone_watch);
+		assert(!connection->watched);
 		stop_waiting(connection);
 		stop_greeting(connection);
 		run_soon(connection->server); /* at its limit MHD takes the next connection only when it runs again */
@@ -304,12 +305,15 @@ struct http_server *http_server_new(uv_loop_t *loop, const struct http_server_op
 						    .start_waiting = start_waiting,
 						    .stop_waiting = stop_waiting,
 						    .run_soon = run_soon};
-	int rc = start_daemon(server, err);
+	int rc = http_exchanges_open(&server->exchanges, err);
+	if (!rc)
+		rc = start_daemon(server, err);
 	if (!rc)
 		rc = watch_daemon(server, err);
 	if (rc) {
 		if (server->daemon)
 			MHD_stop_daemon(server->daemon);
+		http_exchanges_close(&server->exchanges);
 		tls_identity_drop(server->options.identity);
 		free(server);
 		return NULL;
@@ -333,6 +337,7 @@ void http_server_close(struct http_server *server)
 	(void)uv_poll_stop(&server->poll); /* before MHD closes its descriptor */
 	server->closing = true;
 	MHD_stop_daemon(server->daemon);
+	http_exchanges_close(&server->exchanges);
 	tls_identity_drop(server->options.identity);
 	uv_close((uv_handle_t *)&server->poll, on_handle_closed);
 	uv_close((uv_handle_t *)&server->run_timer, on_handle_closed);

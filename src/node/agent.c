@@ -99,6 +99,7 @@ static void open_runtime(struct agent *agent)
 		.user = agent->config->process_user,
 		.same_user = agent->config->process_same_user,
 		.workers_max = slot_count(agent),
+		.gateway = node_gateway(agent->config->gateway),
 	};
 	const struct runtime_events events = {
 		.context = agent, .on_ready = on_runtime_ready, .on_lost = on_runtime_lost};
@@ -146,36 +147,38 @@ static int claim_id(struct agent *agent, struct err *err)
 	return agent->id_lock < 0 ? agent->id_lock : 0;
 }
 
-static void save_secret(const struct agent *agent, const char *node_id, const char *secret)
+static bool save_secret(const struct agent *agent, const char *node_id, const char *secret)
 {
 	struct err err = {0};
-	if (secret_file_write(agent->state_directory, node_id, secret, &err))
-		log_warn(NULL, "the node's secret could not be saved: %s; the next start registers as a new node", err.text);
 	if (strcmp(agent->node_id, node_id) != 0)
 		secret_file_remove(agent->state_directory, agent->node_id);
+	if (secret_file_write(agent->state_directory, node_id, secret, &err) == 0)
+		return true;
+	log_warn(NULL, "the node's secret could not be saved: %s; without it, the next start registers as a new node", err.text);
+	return false;
 }
 
-static void on_registered(void *context, const struct hub_registration *registration)
+static bool on_registered(void *context, const struct hub_registration *registration)
 {
 	struct agent *agent = context;
 	const char *node_id = registration->node_id;
 	agent->epoch = registration->epoch;
 	leases_identify(agent->leases, node_id, registration->epoch);
 	log_info(NULL, "registered at %s as node %s", agent->config->server_url, node_id);
-	if (registration->new_secret && node_id_is_valid(node_id))
-		save_secret(agent, node_id, registration->new_secret);
-	if (strcmp(agent->node_id, node_id) == 0)
-		return;
 	if (!node_id_is_valid(node_id)) {
 		log_error(NULL, "the hub gave an id that cannot be one; keeping on without it");
-		return;
+		return false;
 	}
+	bool saved = registration->new_secret && save_secret(agent, node_id, registration->new_secret);
+	if (strcmp(agent->node_id, node_id) == 0)
+		return saved;
 	text_copy(agent->node_id, sizeof(agent->node_id), node_id);
 	struct err err = {0};
 	if (claim_id(agent, &err))
 		log_error(NULL, "%s", err.text);
 	save_id(agent);
 	step_soon(agent);
+	return saved;
 }
 
 static void on_task(void *context, json_t *object, int64_t version)
@@ -234,7 +237,8 @@ static void on_superseded(void *context, bool accepted)
 {
 	struct agent *agent = context;
 	if (!accepted) {
-		log_warn(NULL, "a later run of this node has begun at the hub; registering again");
+		log_warn(NULL, "a later run of this node has begun at the hub; registering again, as a run of its own");
+		random_uuid(agent->run);
 		hub_client_register_again(agent->hub);
 		return;
 	}

@@ -6,7 +6,8 @@
  *     +--404, or 401 to our secret+
  *
  * A hub gives each node a secret of its own at registration; from then on every call carries it, registrations too. A hub that
- * refuses it has revoked or lost it: it is forgotten, and the token registers us anew, as another node if the hub wants.
+ * refuses it has revoked or lost it: then the token registers us anew, as another node if the hub wants. If it refuses the token
+ * too, it may not be our hub at all (a proxy, a wrong port): both are tried in turn, so that we are who we were when it is back.
  *
  *   heartbeat: timer --> call --> timer (the interval; soon, when something changed; backoff after an error)
  *   task:      call (held by the hub) --> on_task --> call …; backoff after an error
@@ -64,6 +65,7 @@ struct hub_client {
 	char *authorization;        /* the header with the token */
 	char *own_authorization;    /* with our own secret; NULL while we have none */
 	char secret[LIMIT_NODE_SECRET + 1];
+	bool secret_refused;        /* the token is used in its place */
 	struct repeated registration;
 	struct repeated heartbeat;
 	struct repeated task;
@@ -143,17 +145,22 @@ static char *make_authorization(const char *token)
 	return buf_steal(&header);
 }
 
-/* A secret that the hub does not take is worth nothing: without it, the next registration carries the token. */
-static bool forget_refused_secret(struct hub_client *client, const struct http_result *result)
+static bool uses_secret(const struct hub_client *client)
 {
-	if (result->error || result->status != 401 || !client->own_authorization)
+	return client->own_authorization && !client->secret_refused;
+}
+
+/* After a 401 to the secret the token has its turn, and the other way round. True where it was the secret. */
+static bool note_refusal(struct hub_client *client, const struct http_result *result)
+{
+	if (result->error || result->status != 401)
 		return false;
-	log_warn(NULL, "the hub at %s does not take this node's secret (revoked, or lost with the hub's state); registering anew "
-		       "with the token", client->options.server_url);
-	free(client->own_authorization);
-	client->own_authorization = NULL;
-	client->secret[0] = '\0';
-	return true;
+	bool was_secret = uses_secret(client);
+	if (was_secret && client->trouble != ERR_DENIED)
+		log_warn(NULL, "the hub at %s does not take this node's secret (revoked, or lost with the hub's state); registering "
+			       "anew with the token", client->options.server_url);
+	client->secret_refused = was_secret;
+	return was_secret;
 }
 
 /* The answer as JSON, or NULL with what went wrong. */
@@ -205,7 +212,7 @@ static struct http_call *send_message(struct hub_client *client, const struct me
 	struct err err = {0};
 	(void)snprintf(content_type, sizeof(content_type), "Content-Type: %s", message->content_type);
 	if (buf_printf(&url, "%.*s%s", (int)base_len, client->options.server_url, message->path) == 0) {
-		const char *authorization = client->own_authorization ? client->own_authorization : client->authorization;
+		const char *authorization = uses_secret(client) ? client->own_authorization : client->authorization;
 		/* Without "Expect": libcurl would wait a second for a 100 before a larger body. */
 		const char *const headers[] = {authorization, content_type, "Expect:", NULL};
 		const struct http_call_options options = {
@@ -304,7 +311,7 @@ void hub_client_register_again(struct hub_client *client)
 static bool is_unknown_to_hub(struct hub_client *client, const struct http_result *result)
 {
 	bool unknown = !result->error && result->status == 404;
-	if (!unknown && !forget_refused_secret(client, result))
+	if (!unknown && !note_refusal(client, result))
 		return false;
 	if (unknown)
 		log_warn(NULL, "the hub does not know this node any more; registering again");
@@ -329,6 +336,7 @@ static bool take_secret(struct hub_client *client, const char *secret)
 	free(client->own_authorization);
 	client->own_authorization = authorization;
 	text_copy(client->secret, sizeof(client->secret), secret);
+	client->secret_refused = false;
 	return true;
 }
 
@@ -355,15 +363,13 @@ static void on_registered(void *context, const struct http_result *result)
 	struct err err = {0};
 	struct hub_registration registration = {0};
 	client->registration.call = NULL;
-	if (forget_refused_secret(client, result)) {
+	if (note_refusal(client, result)) {
 		repeat_in(&client->registration, backoff_next_ms(&client->registration.backoff, random_u32()));
 		return;
 	}
 	AUTO_JSON json_t *answer = read_answer(client, result, &err);
 	if (answer)
 		(void)read_registration(client, answer, &registration, &err);
-	if (!err.code && registration.new_secret && !take_secret(client, registration.new_secret))
-		(void)err_set(&err, ERR_NOMEM, "out of memory");
 	if (err.code) {
 		repeat_after_error(client, &client->registration, &err);
 		return;
@@ -371,14 +377,17 @@ static void on_registered(void *context, const struct http_result *result)
 	note_answer(client);
 	text_copy(client->node_id, sizeof(client->node_id), registration.node_id);
 	serve(client);
-	client->options.on_registered(client->options.context, &registration);
+	bool kept = client->options.on_registered(client->options.context, &registration);
+	bool needed = registration.new_secret && (kept || !uses_secret(client));
+	if (needed && !take_secret(client, registration.new_secret))
+		log_warn(NULL, "out of memory: going on without the node's new secret");
 }
 
 static void start_registration(struct hub_client *client)
 {
 	struct register_message message = client->options.registration;
 	message.node_id = client->node_id[0] ? client->node_id : NULL;
-	message.node_secret = client->secret[0] ? client->secret : NULL;
+	message.node_secret = uses_secret(client) ? client->secret : NULL;
 	AUTO_JSON json_t *body = register_message_encode(&message);
 	start_or_back_off(&client->registration,
 			  body ? call(client, "POST", "/gridnode/register", body, CALL_TIMEOUT_MS, on_registered) : NULL);

@@ -22,7 +22,7 @@ struct hub_client;
 /* What the hub answered to our registration; the strings are borrowed. */
 struct hub_registration {
 	const char *node_id;
-	const char *new_secret; /* to be kept; NULL where we have it already, or where the hub gives none */
+	const char *new_secret; /* to be kept; NULL where we go on with what we have, or where the hub gives none */
 	int64_t epoch;          /* of this run; 0 from a hub without leases */
 };
 
@@ -37,8 +37,9 @@ struct hub_client_options {
 	const char *node_secret;              /* "": none yet */
 
 	void *context;
-	/* The hub knows us now; again after it had forgotten us. */
-	void (*on_registered)(void *context, const struct hub_registration *registration);
+	/* The hub knows us now; again after it had forgotten us. Keeps the new secret, and returns whether it could: if not, we
+	 * go on with the old one, which the hub takes for as long as it has not seen the new one. */
+	bool (*on_registered)(void *context, const struct hub_registration *registration);
 	/* What to work on: an object or JSON null, and its version (-1 from a seed hub). Also when it is what it was. */
 	void (*on_task)(void *context, json_t *task, int64_t version);
 	/* The hub wants this agent to end. Told once. */

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#define HASH_NONFATAL_OOM 1 /* an addition without memory leaves hh.tbl NULL */
 #include <uthash.h>
 
 struct gateway_session;

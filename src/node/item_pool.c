@@ -12,7 +12,8 @@
  *
  * Failure modes: the hub is away, refuses or answers nonsense: each of the three calls is repeated with growing pauses; the
  * workers go on with what is here; outcomes are kept up to max_kept, from where on pops wait. The hub has forgotten the
- * task: all is dropped. Memory runs out at a lease: the answer counts as lost, and is asked for again. */
+ * task: all is dropped. Memory runs out at a lease: an inventory gives back
+ * what is not here. */
 #include "node/item_pool_parts.h"
 
 #include "base/cleanup.h"
@@ -130,10 +131,11 @@ void pool_lose(struct item_pool *pool)
 
 /* ---- the table by id ---- */
 
-void pool_know(struct item_pool *pool, struct item *item)
+bool pool_know(struct item_pool *pool, struct item *item)
 {
 	HASH_ADD_KEYPTR(hh, pool->by_id, item->id, item->id_len, item);
-	item->known = true;
+	item->known = item->hh.tbl != NULL;
+	return item->known;
 }
 
 void pool_forget(struct item_pool *pool, struct item *item)
@@ -251,13 +253,14 @@ void item_pool_unwant(struct item_pool *pool, struct item_want *want)
 }
 
 /* What this one gets now; *answered when it gets its answer, be it nothing. */
-static void try_want(struct item_pool *pool, struct item_want *want, bool nothing, struct item_list *items, bool *answered)
+static void try_want(struct item_pool *pool, struct item_want *want, enum serving serving, struct item_list *items,
+		     bool *answered)
 {
 	int64_t now = pool_now(pool);
-	bool told = nothing && !want->blocking && !want->fresh;
+	bool told = serving == SERVE_NOTHING && !want->blocking && !want->fresh;
 	size_t min = told ? 0 : want->min;
 	if (want->min == 0) {
-		*answered = !want->fresh || pool->unopened.count > 0;
+		*answered = (serving != SERVE_ITEMS && !want->fresh) || pool->unopened.count > 0;
 		return;
 	}
 	bool can = !pool->draining && !pool_is_full(pool) && may_take(want->taker, now);
@@ -266,13 +269,13 @@ static void try_want(struct item_pool *pool, struct item_want *want, bool nothin
 	*answered = items->count > 0 || (told && !pool->draining);
 }
 
-void pool_serve(struct item_pool *pool, bool nothing)
+void pool_serve(struct item_pool *pool, enum serving serving)
 {
 	struct item_want *want = pool->first_want;
 	while (want) {
 		struct item_list items = {0};
 		bool answered = false;
-		try_want(pool, want, nothing, &items, &answered);
+		try_want(pool, want, serving, &items, &answered);
 		if (!answered) {
 			want = want->next;
 			continue;
@@ -286,7 +289,7 @@ void pool_serve(struct item_pool *pool, bool nothing)
 bool pool_has_impatient(const struct item_pool *pool)
 {
 	for (const struct item_want *want = pool->first_want; want; want = want->next) {
-		if (!want->blocking && want->fresh)
+		if (!want->blocking && (want->fresh || !pool->lease.handle))
 			return true;
 	}
 	return false;
@@ -471,7 +474,7 @@ void item_pool_step(struct item_pool *pool)
 	int64_t now = pool_now(pool);
 	pool->due_ms = INT64_MAX;
 	(void)uv_timer_stop(&pool->timer);
-	pool_serve(pool, false);
+	pool_serve(pool, SERVE_ITEMS);
 	if (pool->draining)
 		drain_step(pool);
 	if (pool->closing)

@@ -43,6 +43,25 @@ static size_t ahead(const struct item_pool *pool)
 	return items > AHEAD_MAX ? AHEAD_MAX : (size_t)items;
 }
 
+static struct item *new_item(const struct leased_item *leased, int64_t number, int64_t now)
+{
+	struct item *item = malloc(sizeof(*item) + leased->payload_len + 1);
+	if (!item)
+		return NULL;
+	*item = (struct item){.payload_len = leased->payload_len,
+			      .id_len = leased->id_len,
+			      .number = number,
+			      .failures = leased->failures,
+			      .alone = leased->alone,
+			      .came_ms = now};
+	char *payload = (char *)(item + 1);
+	memcpy(payload, leased->payload, leased->payload_len);
+	payload[leased->payload_len] = '\0';
+	item->payload = payload;
+	memcpy(item->id, leased->id, leased->id_len);
+	return item;
+}
+
 static void take_item(void *context, const struct leased_item *leased)
 {
 	struct item_pool *pool = context;
@@ -51,24 +70,12 @@ static void take_item(void *context, const struct leased_item *leased)
 		known->number = pool->n;
 		return;
 	}
-	struct item *item = malloc(sizeof(*item) + leased->payload_len + 1);
-	if (!item) {
-		/* Not listed in any inventory: the next audit gives it back. */
-		pool->inventory_wanted = true;
+	struct item *item = new_item(leased, pool->n, pool_now(pool));
+	if (!item || !pool_know(pool, item)) {
+		free(item);
+		pool->inventory_wanted = true; /* it is not in that, and so goes back */
 		return;
 	}
-	*item = (struct item){.payload_len = leased->payload_len,
-			      .id_len = leased->id_len,
-			      .number = pool->n,
-			      .failures = leased->failures,
-			      .alone = leased->alone,
-			      .came_ms = pool_now(pool)};
-	char *payload = (char *)(item + 1);
-	memcpy(payload, leased->payload, leased->payload_len);
-	payload[leased->payload_len] = '\0';
-	item->payload = payload;
-	memcpy(item->id, leased->id, leased->id_len);
-	pool_know(pool, item);
 	item_list_push(&pool->unopened, item);
 	pool->unopened_bytes += item->payload_len;
 	pool->counters.leased++;
@@ -118,13 +125,6 @@ static void take_status(struct item_pool *pool, const struct lease_answer *answe
 	}
 }
 
-/* Whose call brought a part but not all of what they asked for must be asked for again before they may hear of nothing. */
-static void uncover(struct item_pool *pool)
-{
-	for (struct item_want *want = pool->first_want; want; want = want->next)
-		want->fresh = true;
-}
-
 static void ignore_item(void *context, const struct leased_item *item)
 {
 	(void)context;
@@ -167,9 +167,9 @@ static void on_answer(void *context, const struct http_result *result)
 		return;
 	}
 	bool polled = pool->lease_wait_s == 0 && answer.status == LEASE_EMPTY;
-	pool_serve(pool, polled || pool->intake == INTAKE_CLOSED);
-	if (answer.status == LEASE_EXECUTED)
-		uncover(pool);
+	if (polled)
+		pool->polled_ms = pool->lease.started_ms;
+	pool_serve(pool, polled || pool->intake == INTAKE_CLOSED ? SERVE_NOTHING : SERVE_COUNT);
 }
 
 void pool_lease_give_up(struct item_pool *pool)
@@ -180,7 +180,7 @@ void pool_lease_give_up(struct item_pool *pool)
 	pool->lease.handle = NULL;
 }
 
-static void start(struct item_pool *pool, size_t max, int64_t wait_s, int64_t now)
+static void start(struct item_pool *pool, size_t max, int64_t wait_s)
 {
 	size_t room = pool->unopened_bytes < AHEAD_BYTES ? AHEAD_BYTES - pool->unopened_bytes : 0;
 	const struct lease_request request = {
@@ -206,8 +206,6 @@ static void start(struct item_pool *pool, size_t max, int64_t wait_s, int64_t no
 		.on_done = on_answer,
 	};
 	pool->lease_wait_s = wait_s;
-	if (wait_s == 0)
-		pool->polled_ms = now;
 	if (!pool_call_start(pool, &pool->lease, &post))
 		return;
 	for (struct item_want *want = pool->first_want; want; want = want->next)
@@ -217,10 +215,9 @@ static void start(struct item_pool *pool, size_t max, int64_t wait_s, int64_t no
 /* The task has ended: the hub has said that nothing comes. */
 static void tell_nothing(struct item_pool *pool)
 {
-	uncover(pool);
 	for (struct item_want *want = pool->first_want; want; want = want->next)
 		want->fresh = false;
-	pool_serve(pool, true);
+	pool_serve(pool, SERVE_NOTHING);
 }
 
 void pool_lease_step(struct item_pool *pool, int64_t now)
@@ -255,5 +252,5 @@ void pool_lease_step(struct item_pool *pool, int64_t now)
 	if (max == 0 && impatient)
 		max = 1;
 	if (max > 0)
-		start(pool, max, impatient ? 0 : WAIT_S, now);
+		start(pool, max, impatient ? 0 : WAIT_S);
 }

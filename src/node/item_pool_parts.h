@@ -57,7 +57,7 @@ struct item_pool {
 	struct pool_call lease;
 	int64_t n;                 /* of the next call, or of the one under way */
 	int64_t lease_wait_s;      /* of the one under way */
-	int64_t polled_ms;         /* when the last call that was not held began */
+	int64_t polled_ms;         /* when the last call began that was not held and found nothing */
 	int64_t jump;              /* after `stale`: how far n goes ahead */
 	int64_t waiting;           /* at the hub; -1: not known */
 	bool accepted, blocked;
@@ -106,14 +106,19 @@ void pool_lose(struct item_pool *pool);
 /* Whether this is the hub's 404 for the task; tells on_unknown for a node that must register. */
 bool pool_answer_loses(struct item_pool *pool, const struct http_result *result);
 
-/* The item is here: in the table by id. */
-void pool_know(struct item_pool *pool, struct item *item);
+/* The item is here: in the table by id. False without memory. */
+bool pool_know(struct item_pool *pool, struct item *item) MUST_CHECK;
 void pool_forget(struct item_pool *pool, struct item *item); /* out of the table */
 struct item *pool_find(struct item_pool *pool, const char *id, size_t id_len);
 void pool_free_items(struct item_pool *pool, struct item_list *items);
 
-/* Hands items to those who wait; the rest of them get nothing if `nothing` is true and a call covered them. */
-void pool_serve(struct item_pool *pool, bool nothing);
+/* What those who wait can be told. */
+enum serving {
+	SERVE_ITEMS,   /* what is here */
+	SERVE_COUNT,   /* a call was answered: those it covered and who only asked how many there are hear it */
+	SERVE_NOTHING, /* … and it said that there is nothing: who does not wait and was covered gets nothing */
+};
+void pool_serve(struct item_pool *pool, enum serving serving);
 
 /* Those who must be answered before the hub's answer to a held call. */
 bool pool_has_impatient(const struct item_pool *pool);

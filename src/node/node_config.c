@@ -44,6 +44,34 @@ static int check_hostname(const char *name, struct err *err)
 					      : err_set(err, ERR_INVALID, "must be at most %d bytes", LIMIT_HOSTNAME);
 }
 
+static const struct {
+	const char *name;
+	enum gateway_way way;
+} GATEWAYS[] = {{"auto", GATEWAY_AUTO}, {"namespace", GATEWAY_NAMESPACE}, {"tcp", GATEWAY_TCP}};
+
+enum { GATEWAY_COUNT = sizeof(GATEWAYS) / sizeof(GATEWAYS[0]) };
+
+static size_t find_gateway(const char *text)
+{
+	size_t i = 0;
+	while (i < GATEWAY_COUNT && strcmp(text, GATEWAYS[i].name) != 0)
+		i++;
+	return i;
+}
+
+enum gateway_way node_gateway(const char *text)
+{
+	size_t i = find_gateway(text);
+	return i < GATEWAY_COUNT ? GATEWAYS[i].way : GATEWAY_AUTO;
+}
+
+static int check_gateway(const char *text, struct err *err)
+{
+	return find_gateway(text) < GATEWAY_COUNT
+		       ? 0
+		       : err_set(err, ERR_INVALID, "must be \"auto\", \"namespace\" or \"tcp\"");
+}
+
 /* Without TLS they would protect nothing, and look as if they did. */
 static int check_trust(const struct node_config *config, struct err *err)
 {
@@ -122,7 +150,11 @@ static const struct config_key KEYS[] = {
 	{.name = "allow_images", .type = CONFIG_STRINGS, .offset = FIELD(allow_images), .fallback = "[\"*\"]",
 	 .help = "Patterns (* and ?) of images that tasks may run on this machine."},
 	{.name = "allow_network", .type = CONFIG_BOOLEAN, .offset = FIELD(allow_network), .fallback = "false",
-	 .help = "Whether tasks may let their workers reach the internet (a task's network = \"outbound\")."},
+	 .help = "Whether leased tasks that ask for it (network = \"outbound\") reach the network from this machine.\n"
+		 "All others reach the gateway alone."},
+	{.name = "gateway", .type = CONFIG_STRING, .offset = FIELD(gateway), .fallback = "\"auto\"", .check = check_gateway,
+	 .help = "How leased tasks' containers reach the gateway. \"namespace\": in a network of their own, where nothing else\n"
+		 "is. \"tcp\": over the engine's network, and whatever that reaches. \"auto\": as the engine can."},
 	{.name = "docker_host", .type = CONFIG_STRING, .offset = FIELD(docker_host), .check = check_docker_host,
 	 .help = "The engine's socket, as unix:///var/run/docker.sock. Empty: $DOCKER_HOST, else the usual places."},
 	{.name = "runtime", .type = CONFIG_STRING, .offset = FIELD(runtime), .fallback = "\"" RUNTIME_DOCKER "\"",

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/config.h"
+#include "node/runtime/runtime.h"
 
 struct node_config {
 	char *server_url;
@@ -20,6 +21,7 @@ struct node_config {
 	char *network;
 	struct config_strings allow_images;
 	bool allow_network;
+	char *gateway;        /* "auto", "namespace" or "tcp" */
 	char *docker_host;    /* "": searched for */
 	char *runtime;        /* RUNTIME_… of proto/node_messages.h */
 	char *process_user;   /* "": none */
@@ -30,6 +32,9 @@ struct node_config {
 };
 
 extern const struct config_table NODE_CONFIG_TABLE;
+
+/* What `gateway` says; it was checked. */
+enum gateway_way node_gateway(const char *text);
 
 /* Whether the text can be a node's id: it goes into URLs, labels and container names. */
 bool node_id_is_valid(const char *id);

@@ -49,7 +49,8 @@ int secret_file_read(const char *state_directory, const char *node_id, char *sec
 	buf_done(&text);
 	if (rc != ERR_NOT_FOUND)
 		return rc;
-	*err = (struct err){0};
+	if (err)
+		*err = (struct err){0};
 	return 0;
 }
 

@@ -53,6 +53,11 @@ static void set_timer(struct slot *slot, int64_t ms)
 	(void)uv_timer_start(&slot->timer, on_timer, ms > 0 ? (uint64_t)ms : 0, 0);
 }
 
+static const char *noun(const struct slot *slot)
+{
+	return slot->runtime->noun;
+}
+
 /* ---- what the runtime tells ---- */
 
 static void fail(struct slot *slot, int code, const char *text)
@@ -72,7 +77,7 @@ static void on_started(void *context, const struct err *err)
 		tell_end(slot, NULL);
 		fail(slot, err->code, err->text);
 		if (!slot->retiring)
-			log_error(slot->subject, "the container did not start: %s; next try in %.1f s", err->text,
+			log_error(slot->subject, "the %s did not start: %s; next try in %.1f s", noun(slot), err->text,
 				  (double)slot->pause_ms / 1000);
 		enter(slot, SLOT_REMOVING);
 	} else if (slot->state == SLOT_CREATING) {
@@ -99,11 +104,11 @@ static void append_tail(char *text, size_t size, const char *tail)
 	(void)snprintf(text, size, "%s%.*s", LEAD, (int)(len - start), tail + start);
 }
 
-static void describe_exit(const struct worker_exit *result, char *text, size_t size)
+static void describe_exit(const struct slot *slot, const struct worker_exit *result, char *text, size_t size)
 {
 	int len = 0;
 	if (result->out_of_memory)
-		len = snprintf(text, size, "out of memory: the container reached its limit (container_memory, memory_mb)");
+		len = snprintf(text, size, "out of memory: the %s reached its limit (container_memory, memory_mb)", noun(slot));
 	else if (result->status > 128 && result->status < 128 + 65)
 		len = snprintf(text, size, "ended by signal %d", result->status - 128);
 	else if (result->status < 0)
@@ -121,18 +126,18 @@ static void note_success(struct slot *slot, int64_t ran_ms)
 	if (ran_ms >= QUICK_MS)
 		backoff_reset(&slot->after_success);
 	slot->pause_ms = ran_ms >= QUICK_MS ? 0 : backoff_next_ms(&slot->after_success, random_u32());
-	log_info(slot->subject, "the container ended with status 0 after %.1f s; next start in %.1f s",
+	log_info(slot->subject, "the %s ended with status 0 after %.1f s; next start in %.1f s", noun(slot),
 		 (double)ran_ms / 1000, (double)slot->pause_ms / 1000);
 }
 
 static void note_failure(struct slot *slot, const struct worker_exit *result, int64_t ran_ms)
 {
 	char text[SLOT_ERROR_MAX];
-	describe_exit(result, text, sizeof(text));
+	describe_exit(slot, result, text, sizeof(text));
 	if (ran_ms >= STABLE_MS)
 		backoff_reset(&slot->after_failure);
 	fail(slot, 0, text);
-	log_warn(slot->subject, "the container failed after %.1f s: %s; next start in %.1f s", (double)ran_ms / 1000, text,
+	log_warn(slot->subject, "the %s failed after %.1f s: %s; next start in %.1f s", noun(slot), (double)ran_ms / 1000, text,
 		 (double)slot->pause_ms / 1000);
 }
 
@@ -142,7 +147,7 @@ static void note_kill(struct slot *slot)
 	fail(slot, 0, slot->kill_reason);
 	backoff_reset(&slot->after_failure);
 	slot->pause_ms = 0;
-	log_warn(slot->subject, "the container was killed: %s", slot->kill_reason);
+	log_warn(slot->subject, "the %s was killed: %s", noun(slot), slot->kill_reason);
 }
 
 static void on_ended(void *context, const struct worker_exit *result)
@@ -154,7 +159,7 @@ static void on_ended(void *context, const struct worker_exit *result)
 	assert(slot->state == SLOT_RUNNING || slot->state == SLOT_DRAINING || slot->state == SLOT_STOPPING);
 	tell_end(slot, result);
 	if (slot->retiring)
-		log_debug(slot->subject, "the container has ended, status %d", result->status);
+		log_debug(slot->subject, "the %s has ended, status %d", noun(slot), result->status);
 	else if (slot->kill_reason)
 		note_kill(slot);
 	else if (result->status == 0)
@@ -169,7 +174,7 @@ static void on_removed(void *context, const struct err *err)
 	struct slot *slot = context;
 	slot->worker = NULL;
 	if (err)
-		log_warn(slot->subject, "the container could not be removed: %s; it will be at the next start", err->text);
+		log_warn(slot->subject, "the %s could not be removed: %s; it will be at the next start", noun(slot), err->text);
 	enter(slot, slot->retiring ? SLOT_EMPTY : SLOT_BACKOFF);
 }
 
@@ -189,7 +194,7 @@ static void create(struct slot *slot)
 		slot->pause_ms = WAIT_MS; /* its owner says what is missing, and ends the wait when it is there */
 	} else {
 		fail(slot, err.code, err.text);
-		log_error(slot->subject, "the container could not be created: %s; next try in %.1f s", err.text,
+		log_error(slot->subject, "the %s could not be created: %s; next try in %.1f s", noun(slot), err.text,
 			  (double)slot->pause_ms / 1000);
 	}
 	enter(slot, SLOT_BACKOFF);
@@ -219,7 +224,7 @@ static void enter(struct slot *slot, enum slot_state state)
 	case SLOT_RUNNING:
 		slot->started_ms = clock_monotonic_ms();
 		slot->error_code = 0;
-		log_info(slot->subject, "container started");
+		log_info(slot->subject, "%s started", noun(slot));
 		break;
 	case SLOT_DRAINING:
 		break;
@@ -248,7 +253,7 @@ static void on_timer(uv_timer_t *timer)
 	} else if (slot->state == SLOT_DRAINING) {
 		enter(slot, SLOT_STOPPING);
 	} else if (slot->state == SLOT_STOPPING && !slot->killed) {
-		log_warn(slot->subject, "the container did not end in time after SIGTERM: SIGKILL");
+		log_warn(slot->subject, "the %s did not end in time after SIGTERM: SIGKILL", noun(slot));
 		kill_now(slot);
 	} else if (slot->state == SLOT_STOPPING) {
 		tell_end(slot, NULL);

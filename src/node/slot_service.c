@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { GATEWAY_PORT = 6379, NAME_SIZE = 256 };
+enum { NAME_SIZE = 256 };
 
 struct slot_service {
 	uv_loop_t *loop;
@@ -32,6 +32,8 @@ struct slot_service {
 	int listen_fd;            /* of the place; -1 before it listens, or without places */
 	unsigned shared_port;     /* without places */
 	bool ready;
+	bool closing;             /* CLOSING: the task is let go of */
+	bool dropped;             /* nobody is told any more */
 	struct gateway_slot *gateway_slot; /* while a worker runs */
 	void (*on_idle)(void *context);
 
@@ -80,7 +82,8 @@ static void on_turn_closed(uv_handle_t *handle)
 static void on_turn_closed_tell(uv_handle_t *handle)
 {
 	struct slot_service *service = handle->data;
-	service->options.on_closed(service->options.context);
+	if (!service->dropped)
+		service->options.on_closed(service->options.context);
 	free_service(service);
 }
 
@@ -145,6 +148,20 @@ static int listen_in_place(struct slot_service *service, struct err *err)
 	return gateway_slot_listen(service->gateway_slot, fd, err);
 }
 
+/* Where the worker finds the gateway, with its password; NULL without memory. */
+static char *url_of(const struct slot_service *service)
+{
+	char host[256] = "127.0.0.1";
+	unsigned port = service->shared_port;
+	if (service->place) { /* "host:port" */
+		const char *address = service->options.ops->place_address(service->place);
+		const char *colon = strrchr(address, ':');
+		(void)snprintf(host, sizeof(host), "%.*s", (int)(colon - address), address);
+		port = (unsigned)strtoul(colon + 1, NULL, 10);
+	}
+	return gateway_slot_url(service->gateway_slot, host, port);
+}
+
 char *slot_service_begin(struct slot_service *service, struct err *err)
 {
 	assert(service->ready && !service->gateway_slot);
@@ -161,9 +178,8 @@ char *slot_service_begin(struct slot_service *service, struct err *err)
 		(void)err_set(err, ERR_NOMEM, "out of memory");
 		return NULL;
 	}
-	unsigned port = service->shared_port ? service->shared_port : GATEWAY_PORT;
 	int rc = listen_in_place(service, err);
-	char *url = rc ? NULL : gateway_slot_url(service->gateway_slot, "127.0.0.1", port);
+	char *url = rc ? NULL : url_of(service);
 	if (url)
 		return url;
 	if (!rc)
@@ -278,6 +294,7 @@ static void end_worker(struct slot_service *service)
 
 void slot_service_close(struct slot_service *service)
 {
+	service->closing = true;
 	end_worker(service);
 	if (service->place)
 		service->options.ops->close_place(service->place);
@@ -289,7 +306,9 @@ void slot_service_drop(struct slot_service *service)
 {
 	if (!service)
 		return;
-	if (service->ready || service->gateway_slot)
+	service->dropped = true;
+	if (!service->closing)
 		end_worker(service);
-	uv_close((uv_handle_t *)&service->turn, on_turn_closed);
+	if (!uv_is_closing((uv_handle_t *)&service->turn))
+		uv_close((uv_handle_t *)&service->turn, on_turn_closed);
 }

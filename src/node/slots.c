@@ -243,10 +243,11 @@ static bool is_refused(struct slots *slots)
 			       "the task wants %lld MB for each container, this machine's owner allows %lld "
 			       "(container_memory_max)",
 			       (long long)slots->task.memory_mb, (long long)slots->options.memory_max_mb);
-	else if (slots->task.network == TASK_NETWORK_OUTBOUND && !slots->options.allow_network)
-		text_copy(slots->image_error, sizeof(slots->image_error),
-			  "the task wants its workers to reach the internet, which this machine's owner does not allow "
-			  "(allow_network)");
+	else if (slots->task.delivery == DELIVERY_LEASED && slots->task.network == TASK_NETWORK_OUTBOUND &&
+		 !slots->options.allow_network)
+		(void)snprintf(slots->image_error, sizeof(slots->image_error),
+			       "the task wants the network beyond its gateway, this machine's owner does not allow it "
+			       "(allow_network)");
 	return slots->image_error[0] != '\0';
 }
 

@@ -33,11 +33,11 @@ enum { GATEWAY_PORT = 6379, BACKLOG = 128 };
 
 static const char AGENT_SOCKET[] = "/gate/s"; /* place_socket.c makes it, place_spec.c mounts it */
 
-/* The compiler calls these two on its own account. */
-void *memset(void *target, int byte, size_t len);
-void *memcpy(void *restrict target, const void *restrict source, size_t len);
+/* The compiler calls these two on its own account, by the names that they have in a C library. */
+void *fill(void *target, int byte, size_t len) __asm__("memset");
+void *copy(void *restrict target, const void *restrict source, size_t len) __asm__("memcpy");
 
-void *memset(void *target, int byte, size_t len)
+void *fill(void *target, int byte, size_t len)
 {
 	unsigned char *at = target;
 	while (len--)
@@ -45,7 +45,7 @@ void *memset(void *target, int byte, size_t len)
 	return target;
 }
 
-void *memcpy(void *restrict target, const void *restrict source, size_t len)
+void *copy(void *restrict target, const void *restrict source, size_t len)
 {
 	unsigned char *at = target;
 	const unsigned char *from = source;
@@ -96,7 +96,7 @@ static int listen_on_loopback(void)
 static int connect_to_agent(void)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	memcpy(address.sun_path, AGENT_SOCKET, sizeof(AGENT_SOCKET));
+	(void)copy(address.sun_path, AGENT_SOCKET, sizeof(AGENT_SOCKET));
 	int fd = open_socket(AF_UNIX);
 	return fd < 0 || call3(SYS_connect, fd, ARG(&address), sizeof(address)) < 0 ? -1 : fd;
 }
@@ -109,7 +109,7 @@ static int hand_over(int agent, int listener)
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
-	memcpy(CMSG_DATA(&control.header), &listener, sizeof(listener));
+	(void)copy(CMSG_DATA(&control.header), &listener, sizeof(listener));
 	struct msghdr message = {
 		.msg_iov = &part,
 		.msg_iovlen = 1,

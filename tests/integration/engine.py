@@ -175,9 +175,11 @@ class Engine:
         return self.ask(f"/containers/{container_id}/json")
 
     def running_pids(self, **labels):
-        """{instance: pid} of the containers that run now."""
+        """{instance: pid} of the workers that run now; their places are left out."""
         pids = {}
         for entry in self.containers(**labels):
+            if "idm-gridcore.place" in entry["Labels"]:
+                continue
             status, body = self.call("GET", f"/containers/{entry['Id']}/json")
             if status != 200:
                 continue

@@ -122,6 +122,12 @@ class Leasing:
         except AssertionError:
             raise AssertionError(f"wanted {numbers}, is {self.progress(name)}") from None
 
+    def restart(self, kill=False, **config):
+        if kill:
+            self.hub.kill()
+        self.hub.restart(**config)
+        self.close()  # their connections ended with it
+
     def close(self):
         for node in self.nodes:
             node.close()

@@ -104,7 +104,9 @@ class HeldLease:
         self.begun = time.monotonic()
 
     def waiting(self):
-        return not select.select([self.connection.sock], [], [], 0)[0]
+        poll = select.poll()  # select() knows no more than 1,024 descriptors
+        poll.register(self.connection.sock, select.POLLIN)
+        return not poll.poll(0)
 
     def answer(self, timeout=10.0):
         self.connection.sock.settimeout(timeout)

@@ -18,13 +18,15 @@ REACH = "idm-test/reach:1"
 class Probe:
     """A run of place_probe. `expect` waits for its events, in their order."""
 
-    def __init__(self, program, engine, node, log_path, user=None, groups=(), environment=None):
+    def __init__(self, program, engine, node, log_path, user=None, groups=(), environment=None, gateway=None,
+                 prefix=()):
         self.node = node
         self.log_path = log_path
         self.events = queue.Queue()
         become = ["setpriv", f"--reuid={user}", f"--regid={user}", f"--groups={','.join(map(str, groups))}"] if user else []
         with open(log_path, "ab") as log:
-            self.process = subprocess.Popen([*become, str(program), engine.socket, node], stdin=subprocess.PIPE,
+            self.process = subprocess.Popen([*become, *prefix, str(program), engine.socket, node,
+                                             *([gateway] if gateway else [])], stdin=subprocess.PIPE,
                                             stdout=subprocess.PIPE, stderr=log, text=True,
                                             env=daemon_environment(environment))
         threading.Thread(target=self.read, daemon=True).start()

@@ -1,7 +1,7 @@
 /* The Docker runtime in a test's hands: commands in, a line each; events out, a JSON object a line. Each connection that
  * comes over a place's listener is greeted and closed.
  *
- *   place_probe ENGINE_URL NODE
+ *   place_probe ENGINE_URL NODE [namespace|tcp]
  *   open P [outbound] · close P · run W P|- IMAGE WORD… · term W · kill W · remove W · quit (or the end of the input)
  *
  * P and W are numbers below 64. Containers are named idm-probe-NODE-…, and carry the label idm-gridcore.node=NODE. */
@@ -70,7 +70,8 @@ static void on_listening(void *context, int fd)
 	const struct listener_options options = {.context = context, .on_connection = on_connection};
 	struct listener *listener = listener_new(&probe.loop, fd, &options, &err);
 	probe.listeners[number_of(context)] = listener;
-	tell("listening", number_of(context), listener ? NULL : &err, NULL);
+	tell("listening", number_of(context), listener ? NULL : &err,
+	     json_pack("{s:s}", "address", docker_runtime.place_address(probe.places[number_of(context)])));
 }
 
 static void stop_listening(int number)
@@ -249,7 +250,7 @@ int main(int argc, char **argv)
 {
 	static const char *const CAPABILITIES[] = {NULL};
 	struct err err = {0};
-	if (argc != 3)
+	if (argc < 3)
 		return 2;
 	(void)signal(SIGPIPE, SIG_IGN);
 	log_set_level(LOG_LEVEL_DEBUG);
@@ -265,6 +266,7 @@ int main(int argc, char **argv)
 		.capabilities = CAPABILITIES,
 		.no_new_privileges = true,
 		.owner_labels = probe.labels,
+		.gateway = argc < 4 ? GATEWAY_AUTO : strcmp(argv[3], "tcp") == 0 ? GATEWAY_TCP : GATEWAY_NAMESPACE,
 	};
 	const struct runtime_events events = {.on_ready = on_ready, .on_lost = on_lost};
 	probe.runtime = docker_runtime.open(&probe.loop, &options, &events, &err);

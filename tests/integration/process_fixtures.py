@@ -139,7 +139,9 @@ def status(pid, field):
 
 
 def cgroups():
-    return pathlib.Path("/sys/fs/cgroup").glob("**/idm-*/idm-work-*")
+    """os.walk passes over what goes meanwhile: others' containers, for example."""
+    return [pathlib.Path(at) / name for at, names, _ in os.walk("/sys/fs/cgroup") for name in names
+            if name.startswith("idm-work-") and os.path.basename(at).startswith("idm-")]
 
 
 def add_process_task(hub, redis, name, command, **fields):

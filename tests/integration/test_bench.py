@@ -17,14 +17,22 @@ LOAD = pathlib.Path(os.environ.get("IDM_BUILD", "")).resolve() / "bench" / "load
 pytestmark = pytest.mark.skipif(not LOAD.exists(), reason="this build is without -Dbench=true")
 
 
+def hear_ctrl_c():
+    """A shell's background jobs ignore it, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def start(directory, build):
     """Starts it with a directory for temporary files that shows what is left."""
     temporary = pathlib.Path(tempfile.mkdtemp(dir=directory))
+    for path in (temporary, *list(temporary.parents)[:2]):
+        path.chmod(0o711)  # workers of another user are below
     begun = []
 
     def start(*parts, **environment):
         begun.append(subprocess.Popen([RUN, "--small", *parts], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                      preexec_fn=hear_ctrl_c,
                                       env={**os.environ, "IDM_BUILD": str(build), "TMPDIR": str(temporary), **environment}))
         return begun[-1]
     start.temporary = temporary

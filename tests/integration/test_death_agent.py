@@ -63,7 +63,7 @@ def test_killed_at_any_moment_of_starting_it_leaves_nothing_in_the_end(hub, make
         states |= {entry["State"] for entry in left}
         before = {entry["Id"] for entry in left}
         node.start()
-        node.daemon.wait_for_log("containers run on")
+        node.daemon.wait_for_log("workers run on")
         assert not ids(engine, node=node.id) & before
     assert "created" in states, states
     wait_for_containers(engine, node, count=6)
@@ -80,7 +80,7 @@ def test_an_orphan_that_resists_is_said_and_removed_at_a_later_start(hub, node, 
     try:
         node.start()
         node.daemon.wait_for_log(r"warn .*a container of an earlier run cannot be removed")
-        node.daemon.wait_for_log("containers run on", 20)
+        node.daemon.wait_for_log("workers run on", 20)
         assert hub.node(node.id)["runtime_status"] != "Error"
         assert ids(engine, node=node.id) == {orphan}
     finally:

@@ -79,7 +79,7 @@ def test_wrong_methods_are_405_with_allow(hub, method, path, allow):
 
 
 @pytest.mark.parametrize("path,cap", [("/api/tasks", 256 * 1024), ("/gridnode/register", 16 * 1024),
-                                      ("/gridnode/heartbeat", 16 * 1024)])
+                                      ("/gridnode/heartbeat", 2 * 1024 * 1024)])
 def test_bodies_over_the_cap_are_413(hub, path, cap):
     body = b'{"name": "' + b"x" * (cap - 12) + b'"}'
     assert len(body) == cap

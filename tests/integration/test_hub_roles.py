@@ -1,5 +1,6 @@
-"""Who may what at the hub: its tokens' roles, and nodes' own secrets. No container runs here; nodes are calls of the tests' own."""
-import os
+"""Who may what at the hub: its tokens' roles, and nodes' own secrets. No container runs here; nodes are calls of the tests'
+own."""
+import json
 import sqlite3
 import time
 import uuid
@@ -163,6 +164,19 @@ def test_who_brings_the_secret_keeps_the_id(roles):
     assert len(expect(roles.get("/api/nodes", token=VIEWER), 200).json) == 1
 
 
+def test_of_a_cloned_disk_the_first_to_come_stays_the_node(roles):
+    node_id, secret = joined(roles)
+    expect(beat(roles, node_id, secret), 200)
+    renewed = expect(join(roles, secret, node_id, secret, run="first"), 200).json
+    assert renewed["node_id"] == node_id and renewed["node_secret"] != secret
+    expect(beat(roles, node_id, renewed["node_secret"]), 200)
+    expect(join(roles, secret, node_id, secret, run="second"), 401)
+    answer = expect(join(roles, JOINER, node_id, run="second"), 200).json  # as its agent does then
+    assert answer["node_id"] != node_id
+    expect(beat(roles, answer["node_id"], answer["node_secret"]), 200)
+    expect(beat(roles, node_id, renewed["node_secret"]), 200)
+
+
 def test_epochs_grow_with_each_run(roles):
     before = time.time() * 1000
     first = expect(join(roles), 200).json
@@ -201,6 +215,34 @@ def test_a_revoked_node_is_out(roles):
     expect(beat(roles, other_id, other_secret), 200)
     answer = expect(join(roles, JOINER, node_id, secret), 200).json  # as its agent does then
     assert answer["node_id"] not in (node_id, other_id) and answer["node_secret"] != secret
+
+
+def test_revoking_answers_a_held_lease_call(roles, redis_server):
+    task = {"name": "a", "image": "i", "input_redis": redis_server.url("127.0.0.1"), "input_queue": "q", "output_queue": "o"}
+    task_id = expect(roles.post("/api/tasks", task, token=ADMIN), 201).json["id"]
+    answer = expect(join(roles), 200).json
+    node_id, secret = answer["node_id"], answer["node_secret"]
+    version = expect(roles.get("/gridnode/task?version=0&wait=0", token=secret), 200).json["version"]
+    body = {"node_id": node_id, "epoch": answer["epoch"], "task_id": task_id, "n": 1, "max": 4, "bytes": 1000, "wait": 30,
+            "version": version}
+
+    def hold():
+        connection = roles.connect()
+        connection.request("POST", "/gridnode/lease", json.dumps(body), roles.headers(secret))
+        held = Held(connection)
+        time.sleep(0.5)
+        if held.waiting():
+            return held
+        assert b"blocked" in held.answer().body  # until the hub has reached Redis
+        return None
+    held = wait_until(hold, 15, "a held lease call")
+    expect(roles.post(f"/api/nodes/{node_id}/revoke", token=ADMIN), 200)
+    assert b"empty" in held.answer(3).body
+    redis_server.client.lpush("q", "item")
+    expect(roles.post("/gridnode/lease", body, token=secret), 401)
+    time.sleep(0.3)
+    progress = expect(roles.get("/api/tasks/a", token=VIEWER), 200).json
+    assert redis_server.client.llen("q") + redis_server.client.llen("{q}:idm:arrived") == 1, progress
 
 
 def test_a_restart_keeps_secrets_and_shows_none(roles):

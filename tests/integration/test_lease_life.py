@@ -464,7 +464,7 @@ def test_an_outstanding_call_that_was_given_up_gives_nothing_later(leasing):
 
 def test_a_silent_node_loses_its_items_and_a_heartbeat_keeps_them(make_hub, leasing):
     hub = leasing.hub
-    hub.restart(lease_timeout=5)
+    leasing.restart(lease_timeout=5)
     silent, alive, task = leasing.node(), leasing.node(), leasing.add()
     leasing.store.push("ab")
     leasing.ready()

@@ -1,4 +1,5 @@
 """Places: the network that a slot's workers share, in which the gateway listens and nothing else is to be reached."""
+import json
 import os
 import pathlib
 import signal
@@ -8,7 +9,7 @@ import time
 
 import pytest
 
-from place_fixtures import import_reach, make_probe, reach_image, reach_program  # noqa: F401
+from place_fixtures import REACH, import_reach, make_probe, reach_image, reach_program  # noqa: F401
 from processes import wait_until
 
 GATEWAY = "127.0.0.1:6379"
@@ -66,7 +67,8 @@ def check_isolation(probe, engine, service):
 
     # What the test could not see if it were blind.
     seen, interfaces = probe.tried(2, "-", GATEWAY, f"{engine.gateway}:{service}", f"{peer_address}:7000")
-    assert seen == {GATEWAY: (True, ""), f"{engine.gateway}:{service}": (True, "host"), f"{peer_address}:7000": (True, "hello")}
+    assert seen == {GATEWAY: (True, ""), f"{engine.gateway}:{service}": (True, "host"),
+                    f"{peer_address}:7000": (True, "hello")}
     assert "eth0" in interfaces
     probe.remove(9)
     probe.close(0)
@@ -133,6 +135,31 @@ def test_a_killed_place_is_noticed_at_once_and_another_opened(engine, reach_imag
     probe.open(0)
     seen, _ = probe.tried(1, 0, GATEWAY)
     assert seen == {GATEWAY: (True, "+PONG")}
+
+
+def test_a_stopped_place_ends_at_once(engine, reach_image, make_probe):
+    probe = make_probe(engine).ready()
+    probe.open(0)
+    [entry] = place_containers(engine, probe)
+    begin = time.monotonic()
+    assert engine.call("POST", f"/containers/{entry['Id']}/stop?t=20")[0] == 204
+    assert time.monotonic() - begin < 10, "the pause program does not mind SIGTERM"
+    assert engine.inspect(entry["Id"])["State"]["ExitCode"] == 0
+    probe.expect("gone")
+
+
+def test_many_places_open_at_once(engine, reach_image, make_probe):
+    probe = make_probe(engine).ready()
+    for place in range(24):
+        probe.say("open", place)
+    events = [probe.events.get(timeout=60) for _ in range(24)]
+    assert {event["event"] for event in events} == {"listening"} and len({event["which"] for event in events}) == 24
+    for worker in range(3):
+        assert probe.tried(worker, 23 - worker, GATEWAY)[0] == {GATEWAY: (True, "+PONG")}
+    for place in range(24):
+        probe.say("close", place)
+    events = [probe.events.get(timeout=60) for _ in range(24)]
+    assert {(event["event"], event["err"]) for event in events} == {("closed", "")}
 
 
 def test_no_worker_starts_in_a_place_that_is_gone(engine, reach_image, make_probe):
@@ -265,3 +292,63 @@ def test_a_stranger_on_the_socket_is_dropped(engine, reach_image, make_probe, di
         thread.join(10)
     assert any(dropped), "no stranger was heard"
     assert probe.tried(1, 0, GATEWAY)[0] == {GATEWAY: (True, "+PONG")}
+
+
+def from_another_bridge(engine, address):
+    """What a container on a network of its own hears at the address."""
+    status, body = engine.call("POST", "/networks/create", {"Name": "idm-neighbour", "Driver": "bridge"})
+    assert status == 201, body
+    container = {"Image": REACH, "Entrypoint": ["/reach", "try", address],
+                 "HostConfig": {"NetworkMode": "idm-neighbour"}}
+    try:
+        status, body = engine.call("POST", "/containers/create", container)
+        assert status == 201, body
+        identity = json.loads(body)["Id"]
+        assert engine.call("POST", f"/containers/{identity}/start")[0] == 204
+        engine.call("POST", f"/containers/{identity}/wait")
+        log = engine.call("GET", f"/containers/{identity}/logs?stdout=1")[1]
+        engine.call("DELETE", f"/containers/{identity}?force=1")
+    finally:
+        engine.call("DELETE", "/networks/idm-neighbour")
+    return log[8:].split(b"\n")[0].decode()
+
+
+def test_by_tcp_workers_find_the_gateway_on_their_ordinary_network(engine, reach_image, make_probe):
+    probe = make_probe(engine, gateway="tcp").ready()
+    address = probe.open(0)["address"]
+    other = probe.open(1)["address"]
+    assert address.split(":")[0] == other.split(":")[0] == engine.gateway and address != other
+    assert place_containers(engine, probe) == []
+    seen, interfaces = probe.tried(1, 0, address, other)
+    assert seen == {address: (True, "+PONG"), other: (True, "+PONG")}
+    assert "eth0" in interfaces
+    # A neighbour on another bridge, which has a way to the address, is refused: it would hear "+PONG".
+    assert from_another_bridge(engine, address) == f"{address} yes "
+    probe.close(0)
+    seen, _ = probe.tried(1, "-", address)
+    assert seen == {address: (True, "")}
+
+
+def hidden_folder(directory):
+    """A directory that this process sees and the engine does not, as if the engine ran on another machine."""
+    script = "mount -t tmpfs none \"$0\" && exec \"$@\""
+    return ["unshare", "--mount", "sh", "-c", script, str(directory)]
+
+
+def test_an_engine_that_cannot_reach_us_gets_tcp_where_the_owner_lets_it(engine, reach_image, make_probe, directory):
+    folder = directory / "hidden"
+    folder.mkdir()
+    how = {"environment": {"TMPDIR": str(folder)}, "prefix": hidden_folder(folder)}
+    strict = make_probe(engine, gateway="namespace", **how).ready()
+    strict.say("open", 0)
+    assert "bind source path does not exist" in strict.expect("gone")["err"]
+    strict.close(0)
+
+    probe = make_probe(engine, **how).ready()
+    for place in (0, 1):
+        address = probe.open(place)["address"]
+        assert address.startswith(engine.gateway)
+        assert probe.tried(1, place, address)[0] == {address: (True, "+PONG")}
+        probe.close(place)
+    assert len([line for line in probe.log.splitlines() if "gateway = \"tcp\"" in line]) == 1
+    assert engine.containers(node=probe.node) == []

@@ -7,7 +7,7 @@ import socket
 import subprocess
 
 import pytest
-from conftest import free_port
+from conftest import ROOT, free_port
 from documented import documented
 from hub_client import Hub
 from node_fixtures import IMAGE, worker_image, worker_program  # noqa: F401
@@ -65,7 +65,7 @@ class MachinesHub(Hub):
     """The hub of that machine, which shares our network."""
 
     def __init__(self, machine, port):  # pylint: disable=super-init-not-called
-        self.machine, self.port = machine, port
+        self.machine, self.port, self.tls = machine, port, None
 
     def answers(self):
         try:
@@ -144,6 +144,41 @@ def test_containers_run_and_end_with_the_unit(machine, hub, engine, redis_server
     machine.systemctl("stop", "gridnode", check=True)
     machine.wait_for_state("gridnode", "inactive/dead/success")
     assert not engine.containers(node=node_id)
+
+
+@pytest.fixture
+def process_drop_in(machine):
+    path = machine.root / "etc/systemd/system/gridnode.service.d/process.conf"
+    shutil.copy(ROOT / "deploy/systemd/gridnode-process.conf.example", path)
+    machine.systemctl("daemon-reload", check=True)
+    yield
+    machine.systemctl("stop", "gridnode")
+    path.unlink()
+    machine.systemctl("daemon-reload", check=True)
+
+
+@pytest.mark.usefixtures("process_drop_in")
+def test_plain_processes_run_and_end_with_the_unit(machine, hub):
+    """Killed, it finds its records again where the unit lets it write them."""
+    _, node_id = start_node(machine, hub, parallelism=2, runtime="process", process_user="nobody")
+    hub.add("asleep", image=None, command=["/bin/sleep", "1000"])
+    while hub.queue()[0] != "asleep":
+        hub.next()
+    records = machine.root / f"var/lib/idm-gridnode/workers-{node_id}"
+
+    def sleepers():
+        pids = machine.run("pgrep", "-u", "nobody", "-x", "sleep").stdout.split()
+        return pids if len(pids) == 2 and len(list(records.iterdir())) == 2 else None
+    try:
+        before = wait_until(sleepers, 20, "two workers")
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {hub.node(node_id)}\n{machine.journal('gridnode')}") from None
+    machine.systemctl("kill", "-s", "KILL", "gridnode", check=True)
+    wait_until(lambda: (lambda now: now and not set(now) & set(before))(sleepers()), 30, "two new workers")
+    assert "that an earlier run had left" in machine.journal("gridnode")
+    machine.systemctl("stop", "gridnode", check=True)
+    machine.wait_for_state("gridnode", "inactive/dead/success")
+    assert not machine.run("pgrep", "-u", "nobody", "-x", "sleep").stdout and not list(records.iterdir())
 
 
 def test_a_port_below_1024_needs_the_capability_that_the_page_names(machine):

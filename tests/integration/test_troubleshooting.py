@@ -4,9 +4,9 @@ import http.server
 import os
 import re
 import shutil
+import signal
 import socket
 import sqlite3
-import ssl
 import subprocess
 import threading
 import time
@@ -16,6 +16,7 @@ from conftest import ROOT
 from engine import Engine, EngineUnavailable
 from node_fixtures import add_task, make_node, worker_image, worker_program  # noqa: F401
 from processes import Daemon, run, toml_text, wait_until
+from tls_fixtures import authority, make_idle_node, make_tls_hub, tls_hub  # noqa: F401
 
 pytestmark = pytest.mark.docker
 PAGES = ("TROUBLESHOOTING.md", "TROUBLESHOOTING.zh-CN.md")
@@ -208,16 +209,32 @@ def test_a_hub_that_is_none(make_node, stranger):
     says(make_node(None).start().daemon, "the hub at … does not answer: …")
 
 
-@pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
-def test_a_certificate_that_nobody_knows(make_node, stranger, directory):
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                    "-subj", "/CN=x", "-keyout", directory / "key", "-out", directory / "cert"], check=True,
-                   capture_output=True, timeout=30)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(directory / "cert", directory / "key")
-    stranger.socket = context.wrap_socket(stranger.socket, server_side=True)
-    says(make_node(None, server_url=f"https://127.0.0.1:{stranger.server_port}").start().daemon,
-         "the hub at … does not answer: SSL …")
+# ---- TLS ----
+
+def test_certificates(tls_hub, make_tls_hub, make_idle_node, authority, computehub):
+    trusted = {"tls_ca": authority.certificate}
+    says(make_idle_node(tls_hub.url).daemon,
+         "… is not trusted: … no authority that is trusted here has signed its certificate; …")
+    says(make_idle_node(tls_hub.url, tls_pin="sha256//" + "A" * 43 + "=").daemon,
+         "… the hub has another key than tls_pin says; …")
+    says(make_idle_node(tls_hub.url.replace("https:", "http:")).daemon,
+         "… Empty reply from server; with TLS, server_url begins with https://")
+    misnamed = make_tls_hub(authority.sign("DNS:hub.example.org"))
+    says(make_idle_node(misnamed.url, **trusted).daemon, "… its certificate is for another name; …")
+    expired = make_tls_hub(authority.sign(days=-1))
+    says(make_idle_node(expired.url, **trusted).daemon, "… certificate has expired: renew the hub's certificate …")
+
+    mismatch = "tls_key: the key in … does not fit the certificate in …"
+    tls_hub.config_path.write_text(toml_text({**tls_hub.config, "tls_key": misnamed.config["tls_key"]}))
+    code, _, err = run(computehub, ["-c", tls_hub.config_path])
+    assert code != 0 and re.search(pattern(mismatch), err), err
+    shutil.copy(misnamed.config["tls_key"], tls_hub.config["tls_key"])
+    tls_hub.daemon.send(signal.SIGHUP)
+    says(tls_hub.daemon, "SIGHUP: the old certificate stays: …")
+
+
+def test_no_tls_there(hub, make_idle_node):
+    says(make_idle_node(hub.url.replace("http:", "https:")).daemon, "… no TLS is spoken on this port; …")
 
 
 def test_token_id_and_configuration(hub, make_node, gridnode, directory):

@@ -17,10 +17,11 @@ char *__wrap_strdup(const char *text);
 
 static unsigned left; /* 0: not armed */
 static bool reached;
+static bool paused;
 
 static bool fails(void)
 {
-	if (left == 0 || --left > 0)
+	if (paused || left == 0 || --left > 0)
 		return false;
 	reached = true;
 	return true;
@@ -49,6 +50,11 @@ char *__wrap_strdup(const char *text)
 static void *jansson_malloc(size_t size)
 {
 	return fails() ? NULL : __real_malloc(size);
+}
+
+void fault_pause(bool pause)
+{
+	paused = pause;
 }
 
 void fault_arm(unsigned nth)

@@ -16,3 +16,6 @@ void fault_arm(unsigned nth);
 
 /* Ends that; true if the failing one was reached. */
 bool fault_disarm(void);
+
+/* Meanwhile nothing fails and nothing counts: for what the test itself allocates. */
+void fault_pause(bool pause);

@@ -71,6 +71,7 @@ void handle_node_register(struct api_call *call)
 		return;
 	}
 	const struct node *node = registered.node;
+	hub_nodes_changed(call->hub);
 	log_info(NULL, "node=%s registered: %s, %s, %lld CPUs", node->id, node->hostname, node->architecture,
 		 (long long)node->cpu_count);
 	if (message.node_id && strcmp(message.node_id, node->id) != 0 && nodes_find(call->hub->nodes, message.node_id))
@@ -85,7 +86,7 @@ static struct node *find_node(struct api_call *call, const char *id)
 	struct node *node = call->node ? call->node : nodes_find(call->hub->nodes, id);
 	if (!node) {
 		reply_error(call->request, HTTP_NOT_FOUND, "unknown_node", "this hub does not know the node; register again");
-	} else if (!call->node && node->secret_hash[0]) {
+	} else if (!call->node && node->secret.hash[0]) {
 		reply_forbidden(call->request, "this node has a secret of its own, and only that speaks for it");
 		return NULL;
 	}

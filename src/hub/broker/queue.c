@@ -17,7 +17,6 @@ enum {
 	LOOK_MS = 1000,          /* while the task runs or ends */
 	LOOK_WAITING_MS = 10000, /* while it waits */
 	PUMP_MS = 1000,          /* what stands in an outbox that nobody just filled */
-	CLEAN_SETTLES = 2,
 };
 
 /* ---- reaping and settling ---- */
@@ -33,6 +32,9 @@ static void on_settled(void *context, const struct resp_value *reply, const stru
 		return;
 	bool clean = reply_number(reply, 0) == 0 && reply_number(reply, 1) == 0 && reply_number(reply, 2) == 0;
 	queue->clean_settles = clean ? queue->clean_settles + 1 : 0;
+	queue->looked_clean = queue->looked_clean && clean;
+	if (queue->clean_settles >= CLEAN_SETTLES && !queue->looked_clean)
+		queue_look(queue, clock_monotonic_ms()); /* for the final numbers */
 	if (reply_number(reply, 2))
 		settle(queue);
 }
@@ -119,6 +121,7 @@ void queue_set_state(struct queue *queue, enum queue_state state)
 		return;
 	queue->state = state;
 	queue->clean_settles = 0;
+	queue->looked_clean = false;
 	queue->idle_since_ms = 0;
 	queue->idle_told = false;
 	switch (state) {
@@ -156,7 +159,7 @@ void queue_link_changed(struct queue *queue)
 /* Settled only when the books were seen empty with nothing under way, the outbox too. */
 static bool is_settled(const struct queue *queue)
 {
-	return queue->clean_settles >= CLEAN_SETTLES && !queue->ops && !queue->pumping && queue->progress.known &&
+	return queue->clean_settles >= CLEAN_SETTLES && !queue->ops && !queue->pumping && queue->looked_clean &&
 	       queue->progress.outbox == 0 && queue_settles_next(queue);
 }
 

@@ -27,8 +27,6 @@
 #include <utlist.h>
 
 enum {
-	BLOCK_AGAIN_MS = 1000,
-	BLOCK_S = 30, /* a blocking move ends by itself, so that a dead connection shows */
 	LEAST_TIMER_MS = 20,
 	DEADLINE_STEP_MS = 100, /* thousands of deadlines are not as many timers */
 	PARTS_OF_ITEM = 4,      /* id, payload, failures, flags */
@@ -50,7 +48,7 @@ static void answer(struct lease_call *call, enum lease_status status, const stru
 /* ---- holding ---- */
 
 /* The timer comes at `at` at the latest; too early does no harm. */
-static void look_at(struct queue *queue, int64_t at_ms, int64_t now_ms)
+void queue_look_at(struct queue *queue, int64_t at_ms, int64_t now_ms)
 {
 	uint64_t in_ms = at_ms > now_ms ? (uint64_t)(at_ms - now_ms) : 0;
 	if (!uv_is_active((uv_handle_t *)&queue->wait_timer) || uv_timer_get_due_in(&queue->wait_timer) > in_ms)
@@ -61,7 +59,7 @@ static void look_at_deadline(struct queue *queue, const struct lease_call *call,
 {
 	bool pauses = call->not_before_ms > now_ms && call->not_before_ms < call->deadline_ms;
 	int64_t at_ms = pauses ? call->not_before_ms : call->deadline_ms;
-	look_at(queue, (at_ms / DEADLINE_STEP_MS + 1) * DEADLINE_STEP_MS, now_ms);
+	queue_look_at(queue, (at_ms / DEADLINE_STEP_MS + 1) * DEADLINE_STEP_MS, now_ms);
 }
 
 /* Only one call of a node waits: the last that came. */
@@ -127,7 +125,7 @@ static void note_next_free(struct queue *queue, int64_t in_ms, int64_t now_ms)
 	if (in_ms <= 0 || (queue->next_free_ms && queue->next_free_ms <= at))
 		return;
 	queue->next_free_ms = at;
-	look_at(queue, at, now_ms);
+	queue_look_at(queue, at, now_ms);
 }
 
 static void take_was_empty(struct queue *queue, struct lease_call *call, int64_t next_ms)
@@ -291,7 +289,7 @@ static void look_at_next(struct queue *queue, int64_t now_ms)
 	if (queue->waits)
 		queue_block(queue);
 	if (queue->waits && queue->next_free_ms)
-		look_at(queue, queue->next_free_ms, now_ms);
+		queue_look_at(queue, queue->next_free_ms, now_ms);
 	DL_FOREACH(queue->waits, call)
 		look_at_deadline(queue, call, now_ms);
 }
@@ -316,54 +314,6 @@ static void on_wait_timer(uv_timer_t *timer)
 	if (somebody_may_now)
 		queue_wake(queue);
 	look_at_next(queue, now);
-}
-
-/* ---- the blocking move ---- */
-
-static void on_moved(void *context, const struct resp_value *reply, const struct err *err)
-{
-	struct queue *queue = context;
-	queue->blocking = false;
-	if (err) {
-		queue_note_trouble(queue, err);
-		if (redis_link_is_up(queue->link))
-			look_at(queue, clock_monotonic_ms() + BLOCK_AGAIN_MS, clock_monotonic_ms());
-		return; /* that timer comes back, or on_blocker_up */
-	}
-	if (reply->type != RESP_NIL)
-		queue_wake(queue);
-	else if (queue->waits)
-		queue_block(queue);
-}
-
-static void on_blocker_up(void *context)
-{
-	queue_wake(context); /* something may have been moved, and the answer lost */
-}
-
-static void on_blocker_down(void *context, const struct err *reason)
-{
-	struct queue *queue = context;
-	log_debug(queue->subject, "waiting for items: %s", reason->text);
-}
-
-void queue_block(struct queue *queue)
-{
-	struct err err = {0};
-	if (queue->blocking || queue->state != QUEUE_RUNNING)
-		return;
-	if (!queue->blocker) {
-		queue->blocker = redis_link_second_client(queue->link, queue, on_blocker_up, on_blocker_down, &err);
-		return;
-	}
-	char arrived[LIMIT_QUEUE_NAME + 32];
-	char timeout[16];
-	(void)snprintf(arrived, sizeof(arrived), "%sarrived", queue->keys);
-	(void)snprintf(timeout, sizeof(timeout), "%d", BLOCK_S);
-	const char *const argv[] = {"BLMOVE", queue->task->spec.input_queue, arrived,
-				    queue->task->spec.pop_left ? "LEFT" : "RIGHT", "LEFT", timeout};
-	queue->blocking = redis_client_command(queue->blocker, sizeof(argv) / sizeof(argv[0]), argv, NULL,
-					       (BLOCK_S + 10) * 1000, on_moved, queue, &err) == 0;
 }
 
 /* ---- the asker's side ---- */
@@ -422,11 +372,8 @@ void queue_leases_end(struct queue *queue, enum lease_status status)
 	queue->pass_left = 0;
 	while (queue->waits)
 		let_go_with(queue, queue->waits, status);
-	if (queue->state == QUEUE_RUNNING)
-		return;
-	redis_client_close(queue->blocker);
-	queue->blocker = NULL;
-	queue->blocking = false;
+	if (queue->state != QUEUE_RUNNING)
+		queue_unblock(queue);
 }
 
 void queue_leases_init(struct queue *queue)
@@ -446,7 +393,6 @@ static void on_timer_closed(uv_handle_t *handle)
 
 void queue_leases_close(struct queue *queue)
 {
-	redis_client_close(queue->blocker);
-	queue->blocker = NULL;
+	queue_unblock(queue);
 	uv_close((uv_handle_t *)&queue->wait_timer, on_timer_closed);
 }

@@ -61,13 +61,15 @@ struct queue_op *queue_ask(struct queue *queue, struct script_call *call, enum b
 			   int back_at, queue_on_reply *on_answer, void *context, struct err *err)
 {
 	struct queue_op *op = calloc(1, sizeof(*op));
-	int rc = op ? 0 : err_set(err, ERR_NOMEM, "out of memory");
-	if (!rc) {
+	int rc = ERR_NOMEM;
+	if (op) {
 		*op = (struct queue_op){.queue = queue, .back_at = back_at, .on_reply = on_answer, .context = context};
 		rc = script_call_send(call, redis_link_client(queue->link), script, key_count, on_reply, op, err);
+	} else {
+		(void)err_set(err, ERR_NOMEM, "out of memory");
 	}
 	script_call_done(call);
-	if (rc) {
+	if (rc || !op) {
 		free(op);
 		return NULL;
 	}

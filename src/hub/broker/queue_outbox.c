@@ -36,6 +36,8 @@ static void end(struct queue *queue, const struct err *err)
 	queue->pumping = false;
 	if (err && err->code != ERR_CANCELLED)
 		log_debug(queue->subject, "outbox: %s", err->text);
+	else if (!err && queue->pump_again)
+		queue_pump(queue);
 }
 
 /* ---- done ---- */
@@ -151,6 +153,7 @@ void queue_pump(struct queue *queue)
 	struct script_call call;
 	struct err err = {0};
 	queue->pumped_ms = clock_monotonic_ms();
+	queue->pump_again = queue->pumping;
 	if (queue->pumping || !redis_link_is_up(queue->link) || !redis_link_is_up(queue->output))
 		return;
 	queue_call_init(queue, &call);

@@ -14,6 +14,7 @@ enum {
 	AVOID_MS = 10 * 1000,        /* for so long another node has the first go at an item that failed */
 	ALONE_MS = 60 * 1000,        /* for so long an item that failed together with others is run alone */
 	QUEUE_TAG_SIZE = 9,
+	CLEAN_SETTLES = 2,           /* in a row, and nothing is out any more */
 };
 
 /* What the queue's owner decides. */
@@ -78,6 +79,7 @@ struct queue {
 	bool reaping, settling;
 	int64_t reaped_ms;
 	unsigned clean_settles;   /* in a row: a late blocking move is seen by the second */
+	bool looked_clean;        /* a look was made after them */
 
 	bool pumping;             /* the outbox */
 	bool pump_again;          /* something may have come meanwhile */
@@ -123,10 +125,10 @@ char *queue_keys_of(const char *name);
 /* A call with the queue's own two keys in front. */
 void queue_call_init(struct queue *queue, struct script_call *call);
 
-/* Asks. back_at: where the answer says how many items became free for others (-1: it does not); they are woken. on_reply may be
+/* Asks. back_at: where the answer says how many items became free for others (-1: it does not); they are woken. on_answer may be
  * NULL. Takes the call's memory. NULL with err set. */
 struct queue_op *queue_ask(struct queue *queue, struct script_call *call, enum broker_script script, size_t key_count,
-			   int back_at, queue_on_reply *on_reply, void *context, struct err *err);
+			   int back_at, queue_on_reply *on_answer, void *context, struct err *err);
 void queue_ops_cancel(struct queue *queue);
 
 /* Element i of an array reply as a number; 0 where it is none. */
@@ -142,11 +144,19 @@ void queue_leases_init(struct queue *queue);
 /* Answers all that wait. */
 void queue_leases_end(struct queue *queue, enum lease_status status);
 void queue_leases_close(struct queue *queue);
-void queue_block(struct queue *queue);
 /* Redis refused to give: people see why, until it gives again. */
 void queue_note_trouble(struct queue *queue, const struct err *err);
 /* Whether items may be given now. */
 bool queue_gives(const struct queue *queue);
+
+/* Who waits is looked after at that time (monotonic) at the latest; too early does no harm. */
+void queue_look_at(struct queue *queue, int64_t at_ms, int64_t now_ms);
+
+/* ---- queue_block.c ---- */
+
+/* Somebody waits: a new item shall wake the queue. */
+void queue_block(struct queue *queue);
+void queue_unblock(struct queue *queue);
 
 /* ---- queue_calls.c ---- */
 

@@ -167,6 +167,7 @@ static void on_looked(void *context, const struct resp_value *reply, const struc
 		return;
 	}
 	queue->trouble[0] = '\0';
+	queue->looked_clean = queue->clean_settles >= CLEAN_SETTLES;
 	if (!counts(queue) || queue->base.known)
 		take_numbers(queue, reply);
 	else if (!queue->base.asked)
@@ -223,9 +224,10 @@ static json_t *numbers_json(const struct queue *queue)
 {
 	const struct queue_progress *p = &queue->progress;
 	int64_t left = p->waiting + p->leased;
+	json_int_t total = left + p->counts[COUNT_DONE] + p->dead;
 	json_t *eta = p->rate > 0 && queue->state == QUEUE_RUNNING ? json_real((double)left / p->rate) : json_null();
 	json_t *object = json_pack("{s:I, s:I, s:I, s:I, s:f, s:o}", "total",
-				   (json_int_t)(left + p->counts[COUNT_DONE] + p->dead), "waiting", (json_int_t)p->waiting,
+				   total, "waiting", (json_int_t)p->waiting,
 				   "leased", (json_int_t)p->leased, "dead", (json_int_t)p->dead, "rate", p->rate, "eta", eta);
 	for (size_t i = 0; object && i < COUNTS; i++) {
 		if (json_object_set_new(object, COUNT_NAMES[i], json_integer(p->counts[i]))) {

@@ -40,5 +40,5 @@ bool redis_link_same_place(const struct redis_link *a, const struct redis_link *
 bool redis_link_is_at(const struct redis_link *link, const char *url);
 
 /* A client of its own to the same server, for a blocking command. Close it. */
-struct redis_client *redis_link_second_client(const struct redis_link *link, void *context, void (*on_up)(void *context),
-					      void (*on_down)(void *context, const struct err *reason), struct err *err);
+struct redis_client *redis_link_second_client(const struct redis_link *link, void *context, void (*on_client_up)(void *context),
+					      void (*on_client_down)(void *context, const struct err *reason), struct err *err);

@@ -1,4 +1,4 @@
-/* The gateway: the Redis-protocol endpoint that a node serves to its own workers, by the rules of docs/protocol.md and
+/* The gateway: the Redis-protocol endpoint that a node serves to its own workers, by the rules of
  * docs/architecture.md ("The worker's side"). One per agent; in it a gateway_slot for each start of a slot.
  *
  *   gateway_slot_new → gateway_slot_url into the container's environment → (gateway_slot_listen) → the worker runs

@@ -301,14 +301,7 @@ static json_t *describe(struct engine_host *host, const struct worker_spec *spec
 	AUTO_JSON json_t *body = container_spec_body(spec, image.full, &host->options, err);
 	if (!body || !spec->place)
 		return steal(body);
-	const char *place = place_container(spec->place);
-	if (!place)
-		(void)err_set(err, ERR_STATE, "the network that %s was to share is gone, or not there yet", spec->name);
-	else if (container_spec_share_network(body, place))
-		(void)err_set(err, ERR_NOMEM, "out of memory");
-	else
-		return steal(body);
-	return NULL;
+	return place_join(spec->place, body, err) ? NULL : steal(body);
 }
 
 /* Takes the body over. */
@@ -386,32 +379,4 @@ void container_all_engine_ready(struct engine_host *host)
 	struct worker *worker;
 	DL_FOREACH (host->workers, worker)
 		hear_that_engine_is_ready(worker);
-}
-
-void container_note_out_of_memory(struct engine_host *host, const char *id)
-{
-	struct worker *worker;
-	DL_FOREACH (host->workers, worker) {
-		if (worker->made == MADE && strcmp(worker->id, id) == 0)
-			worker->oom_seen = true;
-	}
-}
-
-void container_note_signal(struct engine_host *host, const char *id, int signal)
-{
-	struct worker *worker;
-	DL_FOREACH (host->workers, worker) {
-		if (worker->made == MADE && strcmp(worker->id, id) == 0)
-			worker->signals_seen |= signal_bit(signal);
-	}
-}
-
-bool container_is_known(const struct engine_host *host, const char *name)
-{
-	const struct worker *worker;
-	DL_FOREACH (host->workers, worker) {
-		if (strcmp(worker->name, name) == 0)
-			return true;
-	}
-	return false;
 }

@@ -1,5 +1,5 @@
 /* The inside of a container's life, shared by the files that drive it: container.c (the machine and its end),
- * container_birth.c (until it runs), container_run.c (until it has ended). Nobody else includes this. */
+ * container_birth.c (until it runs), container_run.c (until it has ended), container_news.c (what events tell). Nobody else includes this. */
 #pragma once
 
 #include "base/backoff.h"

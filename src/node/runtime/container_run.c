@@ -2,7 +2,7 @@
  * takes a broken connection for an exit, and never loses one.
  *
  * Happy path: `wait` answers with the status; the engine is asked whether memory ran out and for the end of the log;
- * the owner is told.
+ * the owner is told. Of one that was told to end nothing is asked: nobody wonders why it ended.
  *
  * What can go wrong: `wait` breaks off because the engine dies or restarts. Then the container is adrift until the
  * engine is back: it may run on (wait again), have ended meanwhile (its recorded status), or be gone without a trace
@@ -111,6 +111,12 @@ static bool went_with_engine(const struct worker *worker)
 	return !worker->host->containers_outlive_it && (!worker->exit_known || !worker->host->ready);
 }
 
+static void tell_exit(struct worker *worker, const struct worker_exit *exit)
+{
+	container_enter(worker, CONTAINER_EXITED);
+	worker->events.on_exit(worker->events.context, exit);
+}
+
 static void on_inquest_done(void *context, enum inquest_verdict verdict, const struct worker_exit *result,
 			    int stop_signal)
 {
@@ -125,12 +131,17 @@ static void on_inquest_done(void *context, enum inquest_verdict verdict, const s
 	struct worker_exit exit = *result;
 	exit.out_of_memory = exit.out_of_memory || worker->oom_seen;
 	exit.stopped_by_other = was_signalled(worker, exit.status, stop_signal) || went_with_engine(worker);
-	container_enter(worker, CONTAINER_EXITED);
-	worker->events.on_exit(worker->events.context, &exit);
+	tell_exit(worker, &exit);
 }
 
 void container_begin_inquest(struct worker *worker)
 {
+	/* Whoever was told to end is not asked how it was. */
+	if (worker->exit_known && worker->signals_sent) {
+		tell_exit(worker, &(struct worker_exit){
+					  .status = worker->exit_status, .out_of_memory = worker->oom_seen, .log_tail = ""});
+		return;
+	}
 	/* An engine tells of a signal after it was sent: whoever died of one may have been quicker. */
 	if (worker->exit_known && worker->exit_status > 128 && !worker->signals_seen && !worker->events_awaited) {
 		worker->events_awaited = true;

@@ -428,6 +428,7 @@ static struct place *docker_open_place(struct runtime *runtime, const struct pla
 
 const struct runtime_ops docker_runtime = {
 	.name = RUNTIME_DOCKER,
+	.noun = "container",
 	.open = docker_open,
 	.close = docker_close,
 	.prepare_image = docker_prepare_image,
@@ -436,5 +437,6 @@ const struct runtime_ops docker_runtime = {
 	.signal = container_signal,
 	.remove = container_remove,
 	.open_place = docker_open_place,
+	.place_address = place_address,
 	.close_place = place_close,
 };

@@ -13,15 +13,14 @@
 
 enum { WARNING_MAX = 1024 };
 
-static void free_strings(const char *const *items)
+void engine_free_strings(const char *const *items)
 {
 	for (size_t i = 0; items && items[i]; i++)
 		free((char *)(uintptr_t)items[i]);
 	free((void *)(uintptr_t)items);
 }
 
-/* NULL only without memory; no list is an empty list. */
-static const char *const *copy_strings(const char *const *items)
+const char *const *engine_copy_strings(const char *const *items)
 {
 	size_t count = 0;
 	while (items && items[count])
@@ -30,7 +29,7 @@ static const char *const *copy_strings(const char *const *items)
 	for (size_t i = 0; copy && i < count; i++) {
 		copy[i] = strdup(items[i]);
 		if (!copy[i]) {
-			free_strings(copy);
+			engine_free_strings(copy);
 			return NULL;
 		}
 	}
@@ -57,10 +56,12 @@ int engine_host_init(struct engine_host *host, uv_loop_t *loop, const struct run
 		.engine_host = strdup(options->engine_host ? options->engine_host : ""),
 		.network = strdup(options->network ? options->network : ""),
 		.pids_max = options->pids_max,
-		.capabilities = copy_strings(options->capabilities),
+		.capabilities = engine_copy_strings(options->capabilities),
 		.no_new_privileges = options->no_new_privileges,
-		.owner_labels = copy_strings(options->owner_labels),
+		.owner_labels = engine_copy_strings(options->owner_labels),
+		.gateway = options->gateway,
 	};
+	host->gateway_by_tcp = options->gateway == GATEWAY_TCP;
 	host->owner_labels = labels_object(options->owner_labels);
 	if (!host->options.engine_host || !host->options.network || !host->options.capabilities ||
 	    !host->options.owner_labels || !host->owner_labels)
@@ -75,8 +76,8 @@ void engine_host_done(struct engine_host *host)
 {
 	free((char *)(uintptr_t)host->options.engine_host);
 	free((char *)(uintptr_t)host->options.network);
-	free_strings(host->options.capabilities);
-	free_strings(host->options.owner_labels);
+	engine_free_strings(host->options.capabilities);
+	engine_free_strings(host->options.owner_labels);
 	json_decref(host->owner_labels);
 	place_folder_close(host->places_folder);
 	for (size_t i = 0; i < host->warned_count; i++)

@@ -20,6 +20,7 @@ struct engine_host {
 	struct image_call *images;      /* likewise */
 	struct place *places;           /* likewise */
 	char *places_folder;            /* place_folder.h; NULL until a place needs it */
+	bool gateway_by_tcp;            /* as the owner wants it, or since the engine cannot do better */
 	bool containers_outlive_it;     /* the engine's shutdown ends no container (live restore) */
 	struct {                        /* of pause_image.c alone */
 		struct pause_image_wish *wishes;
@@ -43,6 +44,10 @@ const char *engine_host_places_folder(struct engine_host *host, struct err *err)
 
 /* Logs a warning once per distinct text; after ENGINE_WARNINGS_MAX texts at debug level only. */
 void engine_host_warn(struct engine_host *host, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A list of texts that NULL ends. The copy is NULL only without memory; of no list it is an empty one. */
+const char *const *engine_copy_strings(const char *const *items);
+void engine_free_strings(const char *const *items);
 
 /* Whether labels, as the engine tells them, are those of a container of ours. */
 bool engine_host_owns(const struct engine_host *host, const json_t *labels);

@@ -7,6 +7,9 @@
  *     └────────────┴────────────────────────┴── cannot be made ──> LOST <── its end ───────┘
  *                         in every state, place_close: CLOSING ──> GONE
  *
+ * With gateway = "tcp", PREPARING waits for the address of the machine on the containers' network, and LISTENING
+ * follows: there is no container. With "auto" that is also what an engine gets that cannot reach our socket.
+ *
  * Happy path: the socket is there before the container is created; the pause program connects and passes its listener,
  * most often before the engine has answered `start`; when both are there, the owner is told.
  *
@@ -17,11 +20,13 @@
 #include "node/runtime/place.h"
 
 #include "base/cleanup.h"
+#include "node/runtime/bridge_address.h"
 #include "node/runtime/container.h"
 #include "node/runtime/container_spec.h"
 #include "node/runtime/pause_image.h"
 #include "node/runtime/place_socket.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <utlist.h>
 
@@ -43,10 +48,13 @@ struct place {
 	enum place_state state;
 	uv_timer_t timer; /* QUEUED, CLOSING: 0 ms; STARTING: until the listener must be there */
 	char *name;
-	const char **labels; /* name, value, …, NULL */
+	const char *const *labels; /* name, value, …, NULL */
 	bool outbound;
 	struct pause_image_wish image;
 	struct place_socket *socket;
+	bool by_tcp;
+	struct bridge_address_call *bridge; /* by_tcp, PREPARING */
+	char address[BRIDGE_HOST_MAX + 8];  /* from LISTENING on */
 	struct worker *container; /* from STARTING on, until on_removed */
 	bool started;             /* the container told so */
 	int fd;                   /* the listener, until the owner has it; else -1 */
@@ -55,16 +63,9 @@ struct place {
 
 /* ---- ends ---- */
 
-static void free_labels(const char **labels)
-{
-	for (size_t i = 0; labels && labels[i]; i++)
-		free((char *)(uintptr_t)labels[i]);
-	free((void *)labels);
-}
-
 static void free_place(struct place *place)
 {
-	free_labels(place->labels);
+	engine_free_strings(place->labels);
 	free(place->name);
 	free(place);
 }
@@ -78,6 +79,7 @@ static void on_timer_closed(uv_handle_t *handle)
 static void let_go_of_socket(struct place *place)
 {
 	pause_image_withdraw(&place->image);
+	bridge_address_cancel(steal(place->bridge));
 	place_socket_close(steal(place->socket));
 	if (place->fd >= 0)
 		(void)close(place->fd);
@@ -110,6 +112,51 @@ static void lose(struct place *place, const struct err *err)
 	place->events.on_lost(place->events.context, &why);
 }
 
+/* ---- PREPARING, by TCP ---- */
+
+static void on_bridge(void *context, const struct bridge_address *address, const struct err *failed)
+{
+	struct place *place = context;
+	struct err err;
+	unsigned port;
+	place->bridge = NULL;
+	int fd = failed ? -1 : bridge_address_listen(address, &port, &err);
+	if (fd < 0) {
+		lose(place, failed ? failed : &err);
+		return;
+	}
+	(void)snprintf(place->address, sizeof(place->address), "%s:%u", address->host, port);
+	place->state = PLACE_LISTENING;
+	place->events.on_listening(place->events.context, fd);
+}
+
+static void begin_by_tcp(struct place *place)
+{
+	struct err err;
+	place->by_tcp = true;
+	place->state = PLACE_PREPARING;
+	place->bridge = bridge_address_ask(place->host, on_bridge, place, &err);
+	if (!place->bridge)
+		lose(place, &err);
+}
+
+/* The engine cannot reach our socket, and never will: the weaker way, if the owner did not exclude it. What was made of
+ * the container goes when the place is closed. */
+static void lose_or_fall_back(struct place *place, const struct err *err)
+{
+	if (place->host->options.gateway != GATEWAY_AUTO || place->state != PLACE_STARTING) {
+		lose(place, err);
+		return;
+	}
+	engine_host_warn(place->host,
+			 "workers reach the gateway over the engine's network, and with it whatever that reaches (gateway = "
+			 "\"tcp\"): %s",
+			 err->text);
+	place->host->gateway_by_tcp = true;
+	let_go_of_socket(place);
+	begin_by_tcp(place);
+}
+
 /* ---- LISTENING ---- */
 
 static void listen_if_complete(struct place *place)
@@ -118,6 +165,7 @@ static void listen_if_complete(struct place *place)
 		return;
 	(void)uv_timer_stop(&place->timer);
 	place->state = PLACE_LISTENING;
+	(void)snprintf(place->address, sizeof(place->address), "127.0.0.1:6379");
 	int fd = place->fd;
 	place->fd = -1;
 	place->events.on_listening(place->events.context, fd);
@@ -142,18 +190,20 @@ static void on_gone(void *context)
 
 /* ---- STARTING ---- */
 
-/* What the pause program's exit statuses say (src/pause/pause.c). */
+/* The pause program's exit statuses (src/pause/pause.c). */
+enum { NO_LOOPBACK = 81, NO_LISTENER = 82, NO_AGENT = 83, NOT_HANDED_OVER = 84 };
+
 static const char *explain(int status)
 {
 	switch (status) {
-	case 81:
+	case NO_LOOPBACK:
 		return "it could not bring its loopback interface up";
-	case 82:
+	case NO_LISTENER:
 		return "it could not listen on 127.0.0.1:6379";
-	case 83:
+	case NO_AGENT:
 		return "it could not reach gridnode's socket: the engine must run on the same machine as gridnode, and "
 		       "see the same directories";
-	case 84:
+	case NOT_HANDED_OVER:
 		return "it could not pass its listener on";
 	default:
 		return "it was ended";
@@ -163,8 +213,14 @@ static const char *explain(int status)
 static void on_started(void *context, const struct err *err)
 {
 	struct place *place = context;
+	if (place->by_tcp)
+		return;
 	if (err) {
-		lose(place, err);
+		/* "bind source path does not exist", in the words of Docker: our directories are not the engine's. */
+		if (strstr(err->text, "bind source path"))
+			lose_or_fall_back(place, err);
+		else
+			lose(place, err);
 		return;
 	}
 	place->started = true;
@@ -175,9 +231,14 @@ static void on_exit_of_container(void *context, const struct worker_exit *result
 {
 	struct place *place = context;
 	struct err err;
+	if (place->by_tcp)
+		return;
 	(void)err_set(&err, ERR_UNREACHABLE, "container %s, which holds the workers' network, ended with status %d: %s",
 		      place->name, result->status, explain(result->status));
-	lose(place, &err);
+	if (result->status == NO_AGENT)
+		lose_or_fall_back(place, &err);
+	else
+		lose(place, &err);
 }
 
 static void on_removed(void *context, const struct err *err)
@@ -234,6 +295,10 @@ static void begin(struct place *place)
 		lose(place, &place->host->lost);
 		return;
 	}
+	if (place->host->gateway_by_tcp) {
+		begin_by_tcp(place);
+		return;
+	}
 	place->state = PLACE_PREPARING;
 	pause_image_want(place->host, &place->image);
 }
@@ -276,23 +341,6 @@ static void on_timer(uv_timer_t *timer)
 
 /* ---- the caller's side ---- */
 
-/* NULL only without memory. */
-static const char **copy_labels(const char *const *labels)
-{
-	size_t count = 0;
-	while (labels && labels[count])
-		count++;
-	const char **copy = calloc(count + 1, sizeof(*copy));
-	for (size_t i = 0; copy && i < count; i++) {
-		copy[i] = strdup(labels[i]);
-		if (!copy[i]) {
-			free_labels(copy);
-			return NULL;
-		}
-	}
-	return copy;
-}
-
 struct place *place_open(struct engine_host *host, const struct place_spec *spec, const struct place_events *events,
 			 struct err *err)
 {
@@ -303,7 +351,7 @@ struct place *place_open(struct engine_host *host, const struct place_spec *spec
 	struct place *place = calloc(1, sizeof(*place));
 	if (place) {
 		place->name = strdup(spec->name);
-		place->labels = copy_labels(spec->labels);
+		place->labels = engine_copy_strings(spec->labels);
 	}
 	if (!place || !place->name || !place->labels) {
 		(void)err_set(err, ERR_NOMEM, "out of memory");
@@ -332,9 +380,19 @@ void place_close(struct place *place)
 	(void)uv_timer_start(&place->timer, on_timer, 0, 0);
 }
 
-const char *place_container(const struct place *place)
+const char *place_address(const struct place *place)
 {
-	return place->state == PLACE_LISTENING ? container_id(place->container) : NULL;
+	return place->address;
+}
+
+int place_join(const struct place *place, json_t *body, struct err *err)
+{
+	const char *id = place->container ? container_id(place->container) : NULL;
+	if (place->state != PLACE_LISTENING || (!place->by_tcp && !id))
+		return err_set(err, ERR_STATE, "the network of the workers' gateway is gone, or not there yet");
+	if (place->by_tcp)
+		return 0; /* the ordinary network is the way */
+	return container_spec_share_network(body, id) ? err_set(err, ERR_NOMEM, "out of memory") : 0;
 }
 
 void place_drop_all(struct engine_host *host)

@@ -9,8 +9,10 @@ struct place *place_open(struct engine_host *host, const struct place_spec *spec
 			 struct err *err);
 void place_close(struct place *place);
 
-/* The id of the container whose network workers share; NULL unless it listens. */
-const char *place_container(const struct place *place);
+const char *place_address(const struct place *place);
+
+/* Changes a worker's body so that it finds the gateway. ERR_STATE unless the place listens; ERR_NOMEM. */
+int place_join(const struct place *place, json_t *body, struct err *err) MUST_CHECK;
 
 /* The runtime closes: no callback comes any more. Their containers are dropped with all others. */
 void place_drop_all(struct engine_host *host);

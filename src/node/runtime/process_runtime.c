@@ -170,6 +170,7 @@ static struct worker *process_start(struct runtime *runtime, const struct worker
 
 const struct runtime_ops process_runtime = {
 	.name = RUNTIME_PROCESS,
+	.noun = "process",
 	.open = process_open,
 	.close = process_close,
 	.start = process_start,

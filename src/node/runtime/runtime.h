@@ -30,13 +30,13 @@ struct worker_spec {
 	const char *cpus;          /* the kernel's list form: "0" or "2,3" */
 	unsigned cpu_count;        /* how many CPUs that list names: the quota */
 	int64_t memory_mb;
-	/* Whose network it shares, and nothing else of the network; it has told on_listening, and outlives the worker. NULL:
+	/* Where it finds the gateway, and (but for GATEWAY_TCP) the only network that it sees; it has told on_listening, and outlives the worker. NULL:
 	 * the network that the runtime was opened with. */
 	struct place *place;
 };
 
-/* Where workers of one slot and task find the gateway: a network of its own, and a listener on 127.0.0.1:6379 in it.
- * Everything is copied by open_place. */
+/* Where workers of one slot and task find the gateway: a network of its own, and a listener on 127.0.0.1:6379 in it
+ * (GATEWAY_TCP: a listener of its own on the network that all workers share). Everything is copied by open_place. */
 struct place_spec {
 	const char *name;          /* like a worker's, and another than any worker's */
 	const char *const *labels; /* like a worker's; one is added, PLACE_LABEL */
@@ -52,7 +52,8 @@ struct worker_exit {
 	/* Somebody ended it through the engine: docker stop, kill, restart or rm -f, or the engine's own shutdown. A crash, or
 	 * a kill by its process id, is not that. After a signal of ours nobody can tell, and it may be false. */
 	bool stopped_by_other;
-	/* The last lines that it wrote, "" when it ended with 0. At most RUNTIME_LOG_TAIL_MAX bytes, always printable UTF-8;
+	/* The last lines that it wrote, "" when it ended with 0 or was told to end. At most RUNTIME_LOG_TAIL_MAX bytes, always
+	 * printable UTF-8;
 	 * lives as long as the callback runs. */
 	const char *log_tail;
 };
@@ -88,7 +89,7 @@ struct worker_events {
 struct place_events {
 	void *context;
 	/* Workers may start in it. The descriptor is listening, non-blocking and close-on-exec, and the callee's. Connections
-	 * to it come from the place's workers alone. At most once. */
+	 * to it come from the place's workers alone, but with GATEWAY_TCP. At most once. */
 	void (*on_listening)(void *context, int fd);
 	/* It could not be made, or it is gone: close it, end its workers, and open another. At most once; may come without
 	 * on_listening. */
@@ -100,6 +101,13 @@ struct place_events {
 
 enum worker_signal { WORKER_TERMINATE, WORKER_KILL };
 
+/* How workers in a place reach the gateway. */
+enum gateway_way {
+	GATEWAY_AUTO,      /* as NAMESPACE; where the engine turns out to be unable to do it, as TCP, with a warning */
+	GATEWAY_NAMESPACE, /* in a network of their own, in which there is nothing else */
+	GATEWAY_TCP,       /* over the machine's address on their ordinary network: they reach whatever that network reaches */
+};
+
 /* What the machine's owner lets workers have. Copied by open. */
 struct runtime_options {
 	const char *engine_host;        /* "unix:///path" or a path; "" or NULL: $DOCKER_HOST, then the usual places */
@@ -108,6 +116,7 @@ struct runtime_options {
 	const char *const *capabilities; /* kept ones, ended by NULL; all others are dropped */
 	bool no_new_privileges;
 	const char *const *owner_labels; /* name, value, …, NULL: tell our own containers from all others */
+	enum gateway_way gateway;
 
 	/* Of the process runtime alone. */
 	const char *state_directory;    /* where a record of each worker stands */
@@ -119,6 +128,7 @@ struct runtime_options {
 
 struct runtime_ops {
 	const char *name; /* RUNTIME_… of proto/node_messages.h */
+	const char *noun; /* what a worker is, to people: "container", "process" */
 
 	/* Begins to look for the engine. owner_labels as in worker_spec (one at least): each time an engine is found,
 	 * whatever carries them all and belongs to none of our workers is removed, created ones too, before on_ready.
@@ -146,10 +156,12 @@ struct runtime_ops {
 	 * away, it waits a few seconds for it. */
 	void (*remove)(struct worker *worker);
 
-	/* Makes a place, and keeps it until close_place. NULL with err set when it cannot even begin. Both are NULL in a
+	/* Makes a place, and keeps it until close_place. NULL with err set when it cannot even begin. All three are NULL in a
 	 * runtime that has no places: its workers share the machine's network. */
 	struct place *(*open_place)(struct runtime *runtime, const struct place_spec *spec,
 				    const struct place_events *events, struct err *err);
+	/* "127.0.0.1:6379": where its workers find the gateway, for their URLs. Only once it has told on_listening. */
+	const char *(*place_address)(const struct place *place);
 	/* Whatever state it is in: ends and removes it. From now on only on_closed is called. Its workers are removed
 	 * before. */
 	void (*close_place)(struct place *place);

@@ -258,6 +258,53 @@ static void test_store_place_that_cannot_be_made_is_named(void **state)
 	assert_contains(err.text, "file");
 }
 
+/* The tables as the first release made them, with what it wrote. */
+static const char FIRST_SCHEMA[] =
+	"CREATE TABLE numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE tasks (id TEXT PRIMARY KEY, position INTEGER NOT NULL, name TEXT NOT NULL, spec TEXT NOT NULL,"
+	" status TEXT NOT NULL, created_ms INTEGER NOT NULL, started_ms INTEGER NOT NULL,"
+	" completed_ms INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE TABLE nodes (id TEXT PRIMARY KEY, hostname TEXT NOT NULL, architecture TEXT NOT NULL,"
+	" cpu_count INTEGER NOT NULL, slots INTEGER NOT NULL, run TEXT, agent_version TEXT, runtime TEXT,"
+	" stop_requested INTEGER NOT NULL, registered_ms INTEGER NOT NULL, seen_ms INTEGER NOT NULL) WITHOUT ROWID;"
+	"INSERT INTO numbers VALUES ('task_version', 4711);"
+	"INSERT INTO tasks VALUES ('5f0c9a7b-e4d2-4c35-a000-000000000001', 3, 'old', '{\"name\": \"old\", \"image\": \"i\","
+	" \"input_queue\": \"in\", \"delivery\": \"direct\"}', 'completed', 10, 20, 30);"
+	"INSERT INTO nodes VALUES ('n1', 'host', 'x86_64', 4, 2, 'run', '0.1', 'docker', 0, 5, 6);"
+	"PRAGMA user_version = 1;";
+
+static void test_store_of_the_first_release_is_brought_up(void **state)
+{
+	(void)state;
+	store_close(open_store());
+	run_sql("DROP TABLE numbers; DROP TABLE tasks; DROP TABLE nodes;");
+	run_sql(FIRST_SCHEMA);
+	struct store *store = open_store();
+	struct task *task = NULL;
+	struct node *node = NULL;
+	int64_t version = 0;
+	assert_int_equal(store_get_number(store, "task_version", &version, NULL), 0);
+	assert_int_equal(version, 4711);
+	assert_int_equal(store_load_tasks(store, on_task, &task, NULL), 0);
+	assert_string_equal(task->spec.name, "old");
+	assert_int_equal(task->spec.delivery, DELIVERY_DIRECT); /* nobody's task becomes another silently */
+	assert_false(task->settled);
+	assert_null(task->progress);
+	assert_int_equal(store_load_nodes(store, on_node, &node, NULL), 0);
+	assert_string_equal(node->hostname, "host");
+	assert_false(node->leases);
+	assert_int_equal(node->epoch, 0);
+	assert_string_equal(node->secret.hash, "");
+
+	task->settled = true;
+	task->progress = strdup("{}");
+	put_task(store, task);
+	task_free(task);
+	node_free(node);
+	store_close(store);
+	assert_int_equal(ask_sql("SELECT settled FROM tasks"), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,6 +314,7 @@ int main(void)
 		in_sandbox(test_store_failed_write_is_told_and_undone),
 		in_sandbox(test_store_is_for_its_owner_alone),
 		in_sandbox(test_store_of_a_newer_hub_is_refused),
+		in_sandbox(test_store_of_the_first_release_is_brought_up),
 		in_sandbox(test_store_is_locked),
 		in_sandbox(test_store_damaged_rows_are_named),
 		in_sandbox(test_store_file_that_is_no_database_is_named),

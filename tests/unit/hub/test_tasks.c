@@ -372,6 +372,127 @@ static void test_tasks_damaged_state_with_two_running_is_no_crash(void **state)
 	store_close(world.store);
 }
 
+/* ---- what others are told, and a leased task's end ---- */
+
+static char told[256];
+
+static void tell(const char *what, const struct task *task)
+{
+	size_t len = strlen(told);
+	(void)snprintf(told + len, sizeof(told) - len, "%s %s%s%s; ", what, task ? task->spec.name : "", task ? " " : "",
+		       task ? task_status_name(task->status) : "");
+}
+
+static void tell_switch(void *context)
+{
+	(void)context;
+	tell("switch", NULL);
+}
+
+static void tell_change(void *context, const struct task *task)
+{
+	(void)context;
+	tell("change", task);
+}
+
+static void tell_forget(void *context, const struct task *task)
+{
+	(void)context;
+	tell("forget", task);
+}
+
+static struct world begin_told(size_t keep)
+{
+	static const struct tasks_events events = {.on_switch = tell_switch, .on_change = tell_change, .on_forget = tell_forget};
+	struct world world = {.store = open_store(), .now = 1000000};
+	struct err err = {0};
+	world.tasks = tasks_load(world.store, keep, world.now, &events, &err);
+	assert_non_null(world.tasks);
+	told[0] = '\0';
+	return world;
+}
+
+static void assert_told(const char *expected)
+{
+	assert_string_equal(told, expected);
+	told[0] = '\0';
+}
+
+static void add_leased(struct world *world, const char *name)
+{
+	char json[128];
+	const struct task *added = NULL;
+	(void)snprintf(json, sizeof(json), "{\"name\": \"%s\", \"image\": \"i\", \"input_queue\": \"q\"}", name);
+	struct task_spec spec = spec_from(json);
+	assert_int_equal(tasks_add(world->tasks, &spec, ++world->now, &added, NULL), 0);
+	task_spec_done(&spec);
+}
+
+static int settle(struct world *world, const char *name, const char *progress)
+{
+	struct err err = {0};
+	const struct task *task = tasks_find(world->tasks, name);
+	return tasks_settle(world->tasks, task ? task->id : "nobody", strdup(progress), &err);
+}
+
+static void test_tasks_tell_each_change_after_it_happened(void **state)
+{
+	(void)state;
+	struct world world = begin_told(1);
+	add(&world, "a");
+	assert_told("change a running; switch ; ");
+	add(&world, "b");
+	assert_told("change b pending; ");
+	assert_int_equal(next(&world), 0);
+	assert_told("change a completed; change b running; switch ; ");
+	assert_int_equal(finish(&world), 0);
+	assert_told("forget a completed; change b completed; switch ; ");
+	add(&world, "c");
+	add(&world, "d");
+	told[0] = '\0';
+	assert_int_equal(tasks_delete(world.tasks, "d", NULL), 0);
+	assert_told("forget d pending; ");
+	end(&world);
+}
+
+static void test_tasks_settled_one_keeps_its_last_numbers(void **state)
+{
+	(void)state;
+	struct world world = begin_told(1000);
+	add_leased(&world, "a");
+	assert_int_equal(settle(&world, "a", "{}"), ERR_NOT_FOUND); /* it runs */
+	assert_int_equal(finish(&world), 0);
+	assert_false(tasks_find(world.tasks, "a")->settled);
+	assert_int_equal(settle(&world, "a", "{\"done\":5}"), 0);
+	assert_int_equal(settle(&world, "nobody", "{}"), ERR_NOT_FOUND);
+	restart(&world);
+	const struct task *task = tasks_find(world.tasks, "a");
+	assert_true(task->settled);
+	assert_string_equal(task->progress, "{\"done\":5}");
+	assert_contains(task->details, "\"progress\":{\"done\":5}");
+	end(&world);
+}
+
+static void test_tasks_with_items_out_are_not_forgotten(void **state)
+{
+	(void)state;
+	struct world world = begin_told(1);
+	add_leased(&world, "out");
+	add(&world, "b");
+	add(&world, "c");
+	assert_int_equal(finish(&world), 0);
+	assert_int_equal(finish(&world), 0);
+	assert_int_equal(finish(&world), 0);
+	assert_queue(&world, "- | | out c");
+	assert_int_equal(settle(&world, "out", "{}"), 0);
+	add(&world, "d");
+	assert_int_equal(finish(&world), 0);
+	assert_queue(&world, "- | | d");
+	restart(&world);
+	assert_queue(&world, "- | | d");
+	end(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -388,6 +509,9 @@ int main(void)
 		in_sandbox(test_tasks_fewer_are_kept_after_a_change_of_the_configuration),
 		in_sandbox(test_tasks_refused_write_changes_nothing),
 		in_sandbox(test_tasks_refused_first_write_starts_nothing),
+		in_sandbox(test_tasks_tell_each_change_after_it_happened),
+		in_sandbox(test_tasks_settled_one_keeps_its_last_numbers),
+		in_sandbox(test_tasks_with_items_out_are_not_forgotten),
 		in_sandbox(test_tasks_damaged_state_with_two_running_is_no_crash),
 	};
 	return cmocka_run_group_tests_name("tasks", tests, NULL, NULL);

@@ -55,6 +55,7 @@ static void cancel_image(struct image_call *call)
 
 const struct runtime_ops scripted_runtime = {
 	.name = "scripted",
+	.noun = "worker",
 	.prepare_image = prepare_image,
 	.cancel_image = cancel_image,
 	.start = start,

@@ -14,6 +14,7 @@ struct world {
 	uv_loop_t loop;
 	struct runtime runtime;
 	struct slots *slots;
+	struct leases *leases;
 	char *patterns[1];
 	struct config_strings allow;
 	int emptied;
@@ -30,6 +31,16 @@ static void on_empty(void *context)
 	world->emptied++;
 }
 
+/* A hub that is away. */
+static void *start_no_post(void *context, const struct hub_post *post)
+{
+	(void)context;
+	(void)post;
+	return NULL;
+}
+
+static const struct hub_ops NO_HUB = {.start = start_no_post};
+
 static int setup(void **state)
 {
 	static char any[] = "*";
@@ -38,7 +49,10 @@ static int setup(void **state)
 	world->patterns[0] = any;
 	world->allow = (struct config_strings){.items = world->patterns, .count = 1};
 	assert_int_equal(uv_loop_init(&world->loop), 0);
+	const struct leases_options leases = {.hub = &NO_HUB};
+	world->leases = leases_new(&world->loop, &leases);
 	const struct slots_options options = {
+		.leases = world->leases,
 		.ops = &scripted_runtime,
 		.count = 2,
 		.cpus = &TWO,
@@ -61,6 +75,7 @@ static int teardown(void **state)
 {
 	struct world *world = *state;
 	slots_close(world->slots);
+	leases_close(world->leases);
 	(void)uv_run(&world->loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&world->loop), 0);
 	free(world);
@@ -326,6 +341,24 @@ static void test_slots_owner_refuses_too_much_memory(void **state)
 	assert_contains(status_of(world).error, "container_memory_max");
 }
 
+static void test_slots_owner_refuses_the_network(void **state)
+{
+	static const char LEASED[] = ",\"task_id\":\"1\",\"delivery\":\"leased\",\"input_queue\":\"q\",\"network\":\"%s\"";
+	struct world *world = *state;
+	char more[256];
+	slots_use_runtime(world->slots, &world->runtime, "n");
+	(void)snprintf(more, sizeof(more), LEASED, "outbound");
+	set_task(world, "a", more);
+	assert_int_equal(world->runtime.image_count, 0);
+	assert_contains(status_of(world).error, "allow_network");
+	(void)snprintf(more, sizeof(more), LEASED, "none");
+	set_task(world, "b", more);
+	assert_int_equal(world->runtime.image_count, 1);
+	/* In direct delivery the machine's `network` is what counts. */
+	set_task(world, "c", ",\"network\":\"outbound\"");
+	assert_int_equal(world->runtime.image_count, 2);
+}
+
 static void test_slots_go_on_when_the_engine_comes_back(void **state)
 {
 	struct world *world = *state;
@@ -418,6 +451,7 @@ int main(void)
 		slots_test(test_slots_switch_cancels_the_image_call),
 		slots_test(test_slots_owner_refuses_an_image),
 		slots_test(test_slots_owner_refuses_too_much_memory),
+		slots_test(test_slots_owner_refuses_the_network),
 		slots_test(test_slots_go_on_when_the_engine_comes_back),
 		slots_test(test_slots_no_task_and_nothing_running_is_empty),
 		slots_test(test_slots_without_images_need_a_command),

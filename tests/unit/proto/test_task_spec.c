@@ -274,6 +274,76 @@ static void test_task_spec_without_memory_fails_cleanly(void **state)
 	json_decref(object);
 }
 
+static const char LEASED[] = "{\"name\": \"n\", \"image\": \"i\", \"input_queue\": \"in\"%s}";
+
+static int parse_leased(const char *more, struct task_spec *spec, struct err *err)
+{
+	char text[512];
+	(void)snprintf(text, sizeof(text), LEASED, more);
+	return parse(text, spec, err);
+}
+
+static void test_task_spec_is_leased_where_there_is_an_input_queue(void **state)
+{
+	(void)state;
+	struct task_spec spec;
+	assert_int_equal(parse_leased("", &spec, NULL), 0);
+	assert_int_equal(spec.delivery, DELIVERY_LEASED);
+	assert_int_equal(spec.max_attempts, 3);
+	assert_int_equal(spec.item_timeout_s, 0);
+	assert_int_equal(spec.concurrency, 0);
+	assert_int_equal(spec.network, TASK_NETWORK_NONE);
+	assert_false(spec.pop_left || spec.require_result || spec.auto_finish);
+	task_spec_done(&spec);
+	assert_int_equal(parse_leased(", \"delivery\": \"direct\"", &spec, NULL), 0);
+	assert_int_equal(spec.delivery, DELIVERY_DIRECT);
+	task_spec_done(&spec);
+	assert_int_equal(parse("{\"name\": \"n\", \"image\": \"i\"}", &spec, NULL), 0);
+	assert_int_equal(spec.delivery, DELIVERY_DIRECT);
+	task_spec_done(&spec);
+}
+
+static void test_task_spec_lease_fields_come_back_as_they_went(void **state)
+{
+	(void)state;
+	struct task_spec spec;
+	struct task_spec again;
+	assert_int_equal(parse_leased(", \"network\": \"outbound\", \"pop\": \"left\", \"concurrency\": 1, \"max_attempts\": 7,"
+				      " \"item_timeout\": 90, \"require_result\": true, \"auto_finish\": true,"
+				      " \"auto_finish_after\": 5",
+				      &spec, NULL), 0);
+	json_t *object = task_spec_to_json(&spec, false);
+	assert_int_equal(task_spec_parse(object, &again, NULL), 0);
+	assert_int_equal(again.network, TASK_NETWORK_OUTBOUND);
+	assert_true(again.pop_left && again.require_result && again.auto_finish);
+	assert_int_equal(again.concurrency, 1);
+	assert_int_equal(again.max_attempts, 7);
+	assert_int_equal(again.item_timeout_s, 90);
+	assert_int_equal(again.auto_finish_after_s, 5);
+	json_decref(object);
+	task_spec_done(&spec);
+	task_spec_done(&again);
+}
+
+static void test_task_spec_lease_fields_are_bounded(void **state)
+{
+	(void)state;
+	static const char *const BAD[] = {
+		", \"network\": \"host\"", ", \"pop\": \"both\"", ", \"concurrency\": 2", ", \"concurrency\": -1",
+		", \"max_attempts\": 1001", ", \"item_timeout\": -1", ", \"item_timeout\": 2592001", ", \"require_result\": 1",
+		", \"auto_finish\": \"yes\"", ", \"auto_finish_after\": 0",
+		", \"output_queue\": \"in\"", ", \"output_queue\": \"i\", \"input_queue\": \"i:n\"",
+	};
+	for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
+		struct task_spec spec;
+		struct err err = {0};
+		if (parse_leased(BAD[i], &spec, &err) != ERR_INVALID)
+			fail_msg("taken: %s", BAD[i]);
+		assert_true(err.text[0]);
+		task_spec_done(&spec);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -283,6 +353,9 @@ int main(void)
 		cmocka_unit_test(test_task_spec_lengths_are_bounded),
 		cmocka_unit_test(test_task_spec_counts_are_bounded),
 		cmocka_unit_test(test_task_spec_comes_back_as_it_went),
+		cmocka_unit_test(test_task_spec_is_leased_where_there_is_an_input_queue),
+		cmocka_unit_test(test_task_spec_lease_fields_come_back_as_they_went),
+		cmocka_unit_test(test_task_spec_lease_fields_are_bounded),
 		cmocka_unit_test(test_task_spec_masked_shows_no_password),
 		cmocka_unit_test(test_task_spec_image_prefers_the_platforms_own),
 		cmocka_unit_test(test_task_spec_without_memory_fails_cleanly),
