@@ -17,8 +17,9 @@ class Node:
         self.place = place
         self.hub = hub
         self.name = name
-        config = place.write_config(name, server_url=hub.url, token=place.token, parallelism=slots, hostname=name,
-                                    heartbeat_interval=1, stop_timeout=20, container_memory=64, **keys)
+        usual = {"server_url": hub.url, "token": place.token, "parallelism": slots, "hostname": name,
+                 "heartbeat_interval": 1, "stop_timeout": 20, "container_memory": 64}
+        config = place.write_config(name, **{**usual, **keys})
         self.log_path = place.directory / f"{name}.log"
         with open(self.log_path, "wb") as log:
             self.process = place.spawn_command([*before, place.program("gridnode"), "-c", config], stderr=log)

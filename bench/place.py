@@ -149,7 +149,7 @@ class Place:
 class Hub:
     """computehub with a configuration and a state of its own."""
 
-    def __init__(self, place, name, tls=False):
+    def __init__(self, place, name, tls=False, pinned=True):
         self.place = place
         state = place.directory / f"{name}-state"
         keys = {"bind": "127.0.0.1:0", "token": place.token, "state_dir": str(state), "request_timeout": 3600,
@@ -159,7 +159,7 @@ class Hub:
         config = place.write_config(name, **keys)
         log_path = place.directory / f"{name}.log"
         with open(log_path, "wb") as log:
-            self.process = place.spawn("computehub", "-c", config, cpus=place.server_cpus, stderr=log)
+            self.process = place.spawn("computehub", "-c", config, stderr=log, cpus=place.server_cpus if pinned else None)
         self.pid = self.process.pid
         port = wait_until(lambda: self.read_port(log_path), 20, f"{name} listening, see its log")
         self.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"

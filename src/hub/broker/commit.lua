@@ -13,11 +13,7 @@ local function read_set()
 	local ids = arg_number(0, 100000)
 	local set = { seq = ids == 0 and arg_number(1, MOST) or nil, ids = arg_pairs(ids), writes = {} }
 	for i = 1, arg_number(0, 1000000) do
-		local write, argc = {}, arg_number(2, 1000000)
-		for j = 1, argc do
-			write[j] = arg_text()
-		end
-		set.writes[i] = write
+		set.writes[i] = arg_list(arg_number(2, 1000000))
 	end
 	return set
 end
@@ -34,7 +30,7 @@ when_full(false)
 
 local held = key('held:' .. holder)
 local known_types = {}
-local forgotten, cleared = {}, {} -- ids off the books for good; ids that the holder must have no more (R1)
+local cleared = {} -- ids that are off the books for good, and that the holder must have no more (R1)
 local back, died = 0, 0
 
 -- Where the write goes: 'here', 'there' (R9), or nil and why not.
@@ -53,31 +49,50 @@ local function check_place(write, form)
 	return nil, write[1] .. ': not on the output queue, nor a key below it'
 end
 
+local NONE = {}
+
+-- Nearly all sets are one more push to the same key. Where the last write of a set that passed was a push here, another one to
+-- that key passes too, until some other write was looked at.
+local pushed, pushed_to
+
+local function passes(write)
+	return write[1] == pushed and write[2] == pushed_to and #write > 2
+end
+
 -- R11: everything, before anything is written. Returns what goes there, or nil and the reason.
 local function check(set)
-	local view, there = { types = {}, lengths = {} }, {}
+	local view, there, last_push
 	if #set.writes == 0 and require_result then
 		return nil, 'closed without a result, which the task requires'
 	end
-	for i, write in ipairs(set.writes) do
-		local form, reason = check_form(write)
-		local place
-		if form then
-			place, reason = check_place(write, form)
-		end
-		if place == 'there' then
-			there[#there + 1] = write
-		elseif place == 'here' then
-			reason = check_type(write, form, view, known_types)
-		end
-		if reason then
-			return nil, reason
+	for _, write in ipairs(set.writes) do
+		if not passes(write) then
+			pushed, last_push = nil, nil
+			view = view or { types = {}, lengths = {} }
+			local form, reason = check_form(write)
+			local place
+			if form then
+				place, reason = check_place(write, form)
+			end
+			if place == 'there' then
+				there = there or {}
+				there[#there + 1] = write
+			elseif place == 'here' then
+				reason = check_type(write, form, view, known_types)
+				last_push = form.joins and write
+			end
+			if reason then
+				return nil, reason
+			end
 		end
 	end
-	for name, type in pairs(view.types) do
+	for name, type in pairs(view and view.types or NONE) do
 		known_types[name] = type
 	end
-	return there
+	if last_push then
+		pushed, pushed_to = last_push[1], last_push[2]
+	end
+	return there or NONE
 end
 
 local function real_ids(set)
@@ -121,7 +136,8 @@ end
 
 -- Checked; its ids are on the books, if it has any.
 local function land(set, there)
-	local items, sending = {}, #there > 0
+	local sending = #there > 0
+	local items = sending and {}
 	for _, pair in ipairs(set.ids) do
 		if sending then
 			items[#items + 1] = pair[1]
@@ -129,7 +145,6 @@ local function land(set, there)
 		end
 		redis.call('HDEL', ITEMS, pair[1])
 		cleared[#cleared + 1] = pair[1]
-		forgotten[#forgotten + 1] = pair[1]
 	end
 	local at = 1 -- there is a part of set.writes, in its order
 	for _, write in ipairs(set.writes) do
@@ -183,7 +198,7 @@ for i, set in ipairs(sets) do
 end
 flush_writes()
 call_many('HDEL', held, cleared)
-forget(forgotten)
+forget(cleared)
 drop_if_empty(holder)
 save_counts()
 return { back, died, answers, partly or '' }

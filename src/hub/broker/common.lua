@@ -25,6 +25,7 @@ local function digits(number)
 	return string.format('%.0f', number)
 end
 
+local ARGV = ARGV -- a local is found sooner than a global, and commit has thousands of arguments
 local last_arg = 0
 
 local function arg_text()
@@ -41,6 +42,28 @@ local function arg_number(least, most)
 end
 
 local MOST = 9007199254740991
+
+-- A whole number as text. One that is written as we write them is taken as it is.
+local function arg_digits()
+	local text = ARGV[last_arg + 1]
+	if text and #text < 16 and string.find(text, '^[1-9]%d*$') then
+		last_arg = last_arg + 1
+		return text
+	end
+	return digits(arg_number(0, MOST))
+end
+
+local function arg_list(count)
+	if count > CHUNK or last_arg + count > #ARGV then
+		local list = {}
+		for i = 1, count do
+			list[i] = arg_text()
+		end
+		return list
+	end
+	last_arg = last_arg + count
+	return { unpack(ARGV, last_arg - count + 1, last_arg) }
+end
 
 local function arg_node()
 	local node = arg_text()
@@ -61,11 +84,11 @@ end
 -- (id, number) pairs, as a list of {id, number as text}, each id once.
 local function arg_pairs(count)
 	if count == 1 then -- the usual case
-		return { { arg_text(), digits(arg_number(0, MOST)) } }
+		return { { arg_text(), arg_digits() } }
 	end
 	local list, seen = {}, {}
 	for _ = 1, count do
-		local id, number = arg_text(), digits(arg_number(0, MOST))
+		local id, number = arg_text(), arg_digits()
 		if not seen[id] then
 			seen[id] = true
 			list[#list + 1] = { id, number }
