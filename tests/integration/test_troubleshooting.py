@@ -254,10 +254,11 @@ def test_token_id_and_configuration(hub, make_node, gridnode, directory):
     code, _, err = run(gridnode, ["-c", twin.config_path])
     assert code == 1 and re.search(pattern("another gridnode with the id … runs on this machine"), err), err
 
-    # The other machine: it asks whenever it was answered, as an agent does.
+    # The other machine, with a copy of the secret: it asks whenever it was answered, as an agent does.
+    secret = wait_for_secret(node)
     end = time.monotonic() + 30
     while "another agent" not in node.daemon.log and time.monotonic() < end:
-        held = hub.hold(node_id=node_id)
+        held = hub.hold(node_id=node_id, token=secret)
         time.sleep(0.05)
         held.close()
         time.sleep(0.05)
