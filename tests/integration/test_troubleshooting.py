@@ -16,6 +16,7 @@ from conftest import ROOT
 from engine import Engine, EngineUnavailable
 from node_fixtures import add_task, make_node, worker_image, worker_program  # noqa: F401
 from processes import Daemon, run, toml_text, wait_until
+from test_node_secret import wait_for_secret
 from tls_fixtures import authority, make_idle_node, make_tls_hub, tls_hub  # noqa: F401
 
 pytestmark = pytest.mark.docker
