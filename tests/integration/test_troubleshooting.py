@@ -269,7 +269,7 @@ def test_token_id_and_configuration(hub, make_node, gridnode, directory):
     with sqlite3.connect(hub.state_dir / "computehub.db") as db:
         db.execute("DELETE FROM nodes")
     hub.start()
-    says(node.daemon, "the hub does not know this node any more; registering again", 60)
+    says(node.daemon, "the hub at … does not take this node's secret", 60)
 
 
 @needs_root
