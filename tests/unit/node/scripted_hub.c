@@ -118,6 +118,7 @@ void hub_answer_lease(struct taken_post *post, enum lease_status status, int64_t
 
 /* ---- batches in words ---- */
 
+__attribute__((format(printf, 3, 4)))
 static void add(char *into, size_t size, const char *format, ...)
 {
 	size_t len = strlen(into);
