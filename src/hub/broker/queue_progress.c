@@ -204,6 +204,12 @@ void queue_note_idle(struct queue *queue, int64_t now_ms)
 
 /* ---- reading ---- */
 
+/* For people; what a program wants more exactly, it measures itself. */
+static double tenths(double number)
+{
+	return (double)(int64_t)(number * 10 + 0.5) / 10;
+}
+
 const struct queue_progress *queue_progress(const struct queue *queue)
 {
 	return &queue->progress;
@@ -236,12 +242,6 @@ static json_t *numbers_json(const struct queue *queue)
 		}
 	}
 	return object;
-}
-
-/* For people; what a program wants more exactly, it measures itself. */
-static double tenths(double number)
-{
-	return (double)(int64_t)(number * 10 + 0.5) / 10;
 }
 
 json_t *queue_progress_json(const struct queue *queue)
