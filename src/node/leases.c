@@ -165,6 +165,7 @@ void leases_leave(struct leases *leases)
 	leases->leaving = true;
 	DL_FOREACH (leases->tasks, task) {
 		task->retired = true;
+		task->drained = false; /* the hub is still to be told that we leave */
 		item_pool_drain(task->pool, true, on_drained);
 	}
 	tell_left(leases);

@@ -284,6 +284,14 @@ void slot_run(struct slot *slot)
 	enter(slot, SLOT_CREATING);
 }
 
+/* STOPPING without its gentle beginning. */
+static void kill_at_once(struct slot *slot)
+{
+	slot->state = SLOT_STOPPING;
+	kill_now(slot);
+	slot->owner->on_change(slot->owner->context, slot);
+}
+
 void slot_retire(struct slot *slot, int64_t drain_ms, int64_t kill_after_ms)
 {
 	if (slot->state == SLOT_EMPTY || slot->retiring)
@@ -323,17 +331,14 @@ void slot_kill(struct slot *slot, const char *reason)
 	if (!alive)
 		return;
 	slot->kill_reason = reason;
-	slot->state = SLOT_STOPPING;
-	kill_now(slot);
-	slot->owner->on_change(slot->owner->context, slot);
+	kill_at_once(slot);
 }
 
 bool slot_hurry(struct slot *slot)
 {
 	if ((slot->state != SLOT_STOPPING && slot->state != SLOT_DRAINING) || slot->killed)
 		return false;
-	slot->state = SLOT_STOPPING;
-	kill_now(slot);
+	kill_at_once(slot);
 	return true;
 }
 

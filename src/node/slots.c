@@ -390,7 +390,7 @@ void slots_status(const struct slots *slots, struct slots_status *status)
 	for (size_t i = 0; i < slots->options.count; i++) {
 		const struct slot *slot = &slots->slots[i];
 		running += slot->state == SLOT_RUNNING;
-		status->active += slot->state == SLOT_RUNNING || slot->state == SLOT_STOPPING;
+		status->active += slot->state == SLOT_RUNNING || slot->state == SLOT_DRAINING || slot->state == SLOT_STOPPING;
 		if (!slot_error && slot->error[0] && slot->state != SLOT_RUNNING)
 			slot_error = slot->error;
 	}
