@@ -18,7 +18,7 @@ class Node:
         self.hub = hub
         self.name = name
         usual = {"server_url": hub.url, "token": place.token, "parallelism": slots, "hostname": name,
-                 "heartbeat_interval": 1, "stop_timeout": 20, "container_memory": 64}
+                 "heartbeat_interval": 1, "stop_timeout": 20, "container_memory": 64, "state_dir": str(place.directory / f"{name}-state")}
         config = place.write_config(name, **{**usual, **keys})
         self.log_path = place.directory / f"{name}.log"
         with open(self.log_path, "wb") as log:

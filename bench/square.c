@@ -32,7 +32,7 @@ static redisContext *connect_to(const char *variable)
 	const char *url = getenv(variable);
 	char password[256];
 	char host[256];
-	int port;
+	int port = 0;
 	if (!url || sscanf(url, "redis://:%255[^@]@%255[^:]:%d", password, host, &port) != 3)
 		give_up("no address of Redis with a password");
 	redisContext *redis = redisConnect(host, port);

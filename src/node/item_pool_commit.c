@@ -21,7 +21,7 @@
 
 enum {
 	TIMEOUT_MS = 60 * 1000,
-	GAP_MS = 5,                    /* between the beginnings of two calls */
+	GAP_MS = 10,                   /* between the beginnings of two calls */
 	BATCH_BYTES = 8 * 1024 * 1024, /* but one outcome always goes */
 	BATCH_OUTCOMES = 2000,
 	BATCH_VALUES = 500 * 1000,

@@ -25,7 +25,7 @@ enum {
 	WAIT_S = 30,
 	TIMEOUT_MS = 15 * 1000,       /* beyond the wait */
 	POLL_GAP_MS = 50,             /* between calls that are not held: a worker may poll in a tight loop */
-	AHEAD_MS = 20,                /* beyond twice the round trip */
+	AHEAD_MS = 40,                /* beyond twice the round trip */
 	AHEAD_MAX = 2000,             /* items */
 	AHEAD_BYTES = 4 * 1024 * 1024,
 	LEAST_BYTES = 64 * 1024,

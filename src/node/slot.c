@@ -32,7 +32,7 @@ enum {
 	STABLE_MS = 60 * 1000,       /* one that ran so long is not failing at once */
 	IDLE_BASE_MS = 500,
 	IDLE_MAX_MS = 30 * 1000,
-	FAILURE_BASE_MS = 1000,
+	FAILURE_BASE_MS = 500,       /* so that an item whose worker was killed is with the next one within a second */
 	FAILURE_MAX_MS = 60 * 1000,
 	WAIT_MS = 60 * 1000,         /* while the image or the engine is away */
 	KILL_TIMEOUT_MS = 10 * 1000, /* from SIGKILL to removal by force */

@@ -170,11 +170,11 @@ class Hub:
     def version(self):
         return expect(self.get("/gridnode/task?version=0&wait=0"), 200).json["version"]
 
-    def hold(self, version=None, wait=30, node_id=None, platform="linux/amd64"):
+    def hold(self, version=None, wait=30, node_id=None, platform="linux/amd64", token=TOKEN):
         version = self.version() if version is None else version
         path = f"/gridnode/task?platform={platform}&version={version}&wait={wait}"
         if node_id:
             path += f"&node_id={node_id}"
         connection = self.connect()
-        connection.request("GET", path, headers=self.headers())
+        connection.request("GET", path, headers=self.headers(token))
         return Held(connection)

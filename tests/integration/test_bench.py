@@ -82,6 +82,18 @@ def test_containers_and_the_agent_are_measured(start, engine):
     assert any(row[:2] == ["containers", "2"] and float(row[3]) > 1 for row in rows)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to run workers as another user")
+def test_leased_delivery_is_measured_beside_direct(start):
+    process = start("leases")
+    text, errors = process.communicate(timeout=110)
+    assert process.returncode == 0, errors
+    rows = rows_of(text)
+    assert [row[:2] for row in rows if row[1] in "12"] == [["C", "2"], ["Python", "2"], ["C", "1"], ["Python", "1"]]
+    assert [row[:2] for row in rows if row[1] in ("direct", "leased")] == [
+        ["C", "direct"], ["C", "leased"], ["Python", "direct"], ["Python", "leased"]]
+    assert [row[0] for row in rows[-2:]] == ["waits already", "has to be started"]
+
+
 def test_ctrl_c_ends_all_that_it_started(start):
     process = start("heartbeats")
     wait_until(lambda: len(processes_of(start.temporary)) >= 4, 30, "a hub, the bare server and a load")

@@ -1,20 +1,23 @@
-"""Two agents with one id on two machines, as after a copied disk: neither floods the hub, and ours says what is wrong."""
+"""Two agents with one id and one secret on two machines, as after a disk was copied under a running agent: neither floods the
+hub, and ours says what is wrong. Where one of them registers anew, it becomes a node of its own: test_node_secret."""
 import re
 import threading
 import time
 
 import pytest
 from node_fixtures import make_node  # noqa: F401
+from test_node_secret import wait_for_secret
 
 pytestmark = [pytest.mark.docker]
 
 
 class Twin:
-    """The other machine's agent: it holds a call with the same id, and holds it again whenever it is displaced."""
+    """The other machine's agent: it holds a call as the same node, with its secret, and holds it again whenever it is displaced."""
 
-    def __init__(self, hub, node_id):
+    def __init__(self, hub, node_id, secret):
         self.hub = hub
         self.node_id = node_id
+        self.secret = secret
         self.displaced = 0
         self.ended = False
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -23,7 +26,7 @@ class Twin:
     def run(self):
         version = self.hub.version()
         while not self.ended:
-            held = self.hub.hold(version, wait=30, node_id=self.node_id)
+            held = self.hub.hold(version, wait=30, node_id=self.node_id, token=self.secret)
             try:
                 answer = held.answer(40).json
             except OSError:
@@ -39,9 +42,9 @@ class Twin:
 
 def test_two_machines_with_one_id_do_not_fight(hub, make_node):
     node = make_node(hub, heartbeat_interval=5).start()
-    node.wait_for_id()
+    secret = wait_for_secret(node)
     time.sleep(1)
-    twin = Twin(hub, node.id)
+    twin = Twin(hub, node.id, secret)
     try:
         node.daemon.wait_for_log(rf"warn .*another agent seems to use this node's id {node.id}; give each agent", 40)
         before = len(re.findall("GET /gridnode/task", hub.daemon.log))

@@ -25,12 +25,14 @@ def test_a_task_starts_at_once_where_nothing_runs(hub):
 
 
 def test_every_field_comes_back(hub):
-    fields = {"images": {"linux/arm64": "i:arm"}, "output_redis": "rediss://user:hunter2@out:6380/2",
+    redis = {"input_redis": "redis://:hunter2@in:6379/1", "output_redis": "rediss://user:hunter2@out:6380/2"}
+    fields = {"images": {"linux/arm64": "i:arm"}, "delivery": "direct",
               "command": ["/bin/x", "a b", ""], "env": {"A": "1", "ünï": "中文"}, "memory_mb": 64, "cpus": 2,
-              "input_queue": "a:b", "output_queue": "c", "delivery": "direct"}
-    task = hub.add("full", "i:amd", **fields)
-    for name, value in fields.items():
-        assert task[name] == (value if name != "output_redis" else "rediss://user:***@out:6380/2")
+              "input_queue": "a:b", "output_queue": "c"}
+    task = hub.add("full", "i:amd", **fields, **redis)
+    shown = {"input_redis": "redis://:***@in:6379/1", "output_redis": "rediss://user:***@out:6380/2"}
+    for name, value in {**fields, **shown}.items():
+        assert task[name] == value
     assert expect(hub.get("/api/tasks/full"), 200).json == task
     assert hub.tasks()["tasks"] == [task]
 

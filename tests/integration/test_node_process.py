@@ -57,18 +57,23 @@ def test_each_worker_has_its_own_cpu_user_session_and_limits(hub, node, loopback
         assert int(read(f"/proc/{pid}/oom_score_adj")) == 500
 
 
-def test_a_worker_sees_neither_the_agents_environment_nor_its_descriptors(hub, make_process_node, loopback_redis):
+@pytest.mark.parametrize("delivery", ["direct", "leased"])
+def test_a_worker_sees_neither_the_agents_environment_nor_its_descriptors(hub, make_process_node, loopback_redis, delivery):
     node = make_process_node(hub, token="not-this-one")
     node.program, real = "sh", node.program
     node.start({"IDM_GRIDCORE_TOKEN": "integration-test-token", "COLOUR": "red"},
                before=["-c", 'exec 9</etc/passwd "$0" "$@"', real])  # an open file, as some parents leave them
     node.wait_for_id()
     assert os.readlink(f"/proc/{node.daemon.pid}/fd/9") == "/etc/passwd"
-    add_process_task(hub, loopback_redis, "env", ["sleep", "1000"], env={"MODE": "fast", "NODE_ID": "forged", "LANG": "C"})
+    add_process_task(hub, loopback_redis, "env", ["sleep", "1000"], delivery=delivery,
+                     env={"MODE": "fast", "NODE_ID": "forged", "LANG": "C"})
     for instance, pid in node.wait_for_workers().items():
         environment = dict(entry.split("=", 1) for entry in read(f"/proc/{pid}/environ").decode().split("\0") if entry)
         directory = os.readlink(f"/proc/{pid}/cwd")
         url = loopback_redis.url("127.0.0.1")
+        if delivery == "leased":  # the gateway's, with a password of this worker's own
+            assert environment["INPUT_REDIS_URL"] != url
+            url = re.fullmatch(r"redis://:[\w-]{43}@127\.0\.0\.1:\d+/0", environment["INPUT_REDIS_URL"])[0]
         assert environment == {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": directory, "LANG": "C",
             "TMPDIR": directory, "TASK_NAME": "env", "NODE_ID": node.id, "INSTANCE_ID": str(instance),

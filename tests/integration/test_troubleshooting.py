@@ -16,6 +16,7 @@ from conftest import ROOT
 from engine import Engine, EngineUnavailable
 from node_fixtures import add_task, make_node, worker_image, worker_program  # noqa: F401
 from processes import Daemon, run, toml_text, wait_until
+from test_node_secret import wait_for_secret
 from tls_fixtures import authority, make_idle_node, make_tls_hub, tls_hub  # noqa: F401
 
 pytestmark = pytest.mark.docker
@@ -254,10 +255,11 @@ def test_token_id_and_configuration(hub, make_node, gridnode, directory):
     code, _, err = run(gridnode, ["-c", twin.config_path])
     assert code == 1 and re.search(pattern("another gridnode with the id … runs on this machine"), err), err
 
-    # The other machine: it asks whenever it was answered, as an agent does.
+    # The other machine, with a copy of the secret: it asks whenever it was answered, as an agent does.
+    secret = wait_for_secret(node)
     end = time.monotonic() + 30
     while "another agent" not in node.daemon.log and time.monotonic() < end:
-        held = hub.hold(node_id=node_id)
+        held = hub.hold(node_id=node_id, token=secret)
         time.sleep(0.05)
         held.close()
         time.sleep(0.05)
@@ -267,7 +269,7 @@ def test_token_id_and_configuration(hub, make_node, gridnode, directory):
     with sqlite3.connect(hub.state_dir / "computehub.db") as db:
         db.execute("DELETE FROM nodes")
     hub.start()
-    says(node.daemon, "the hub does not know this node any more; registering again", 60)
+    says(node.daemon, "the hub at … does not take this node's secret", 60)
 
 
 @needs_root

@@ -112,7 +112,8 @@ def make_idle_node(gridnode, directory):
         path = directory / f"idle-node-{len(nodes)}"
         path.mkdir()
         nodes.append(Node(gridnode, path, server_url=server_url, token=TOKEN, parallelism=1, heartbeat_interval=1,
-                          docker_host=f"unix://{path}/no-engine.sock", log_level="debug", **config))
+                          docker_host=f"unix://{path}/no-engine.sock", log_level="debug",
+                          **{"state_dir": str(path / "state"), **config}))
         return nodes[-1].start()
     yield make
     for node in nodes:

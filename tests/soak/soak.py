@@ -103,6 +103,7 @@ def soak_daemons(build, directory, times):
     hub.start(keep_completed=20, log_level="info")
     config = directory / "gridnode.toml"
     config.write_text(toml_text({"server_url": hub.url, "token": TOKEN, "docker_host": f"unix://{directory}/none.sock",
+                                 "state_dir": str(directory / "agent"),
                                  "heartbeat_interval": 1, "parallelism": 2, "log_level": "debug"}))
     agent = Daemon(build / "src" / "gridnode", ["-c", config], directory / "gridnode.log")
     wait_until(lambda: len(hub.nodes()) == 1, 10, "the agent")

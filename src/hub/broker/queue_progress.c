@@ -204,6 +204,12 @@ void queue_note_idle(struct queue *queue, int64_t now_ms)
 
 /* ---- reading ---- */
 
+/* For people; what a program wants more exactly, it measures itself. */
+static double tenths(double number)
+{
+	return (double)(int64_t)(number * 10 + 0.5) / 10;
+}
+
 const struct queue_progress *queue_progress(const struct queue *queue)
 {
 	return &queue->progress;
@@ -225,10 +231,10 @@ static json_t *numbers_json(const struct queue *queue)
 	const struct queue_progress *p = &queue->progress;
 	int64_t left = p->waiting + p->leased;
 	json_int_t total = left + p->counts[COUNT_DONE] + p->dead;
-	json_t *eta = p->rate > 0 && queue->state == QUEUE_RUNNING ? json_real((double)left / p->rate) : json_null();
+	json_t *eta = p->rate > 0 && queue->state == QUEUE_RUNNING ? json_real(tenths((double)left / p->rate)) : json_null();
 	json_t *object = json_pack("{s:I, s:I, s:I, s:I, s:f, s:o}", "total",
 				   total, "waiting", (json_int_t)p->waiting,
-				   "leased", (json_int_t)p->leased, "dead", (json_int_t)p->dead, "rate", p->rate, "eta", eta);
+				   "leased", (json_int_t)p->leased, "dead", (json_int_t)p->dead, "rate", tenths(p->rate), "eta", eta);
 	for (size_t i = 0; object && i < COUNTS; i++) {
 		if (json_object_set_new(object, COUNT_NAMES[i], json_integer(p->counts[i]))) {
 			json_decref(object);
