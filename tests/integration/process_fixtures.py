@@ -144,6 +144,7 @@ def cgroups():
             if name.startswith("idm-work-") and os.path.basename(at).startswith("idm-")]
 
 
-def add_process_task(hub, redis, name, command, **fields):
-    return hub.add(name, image=None, command=list(map(str, command)), input_redis=redis.url("127.0.0.1"),
+def add_process_task(hub, redis, name, command, delivery="direct", **fields):
+    """Its workers talk to Redis themselves, as in the seed."""
+    return hub.add(name, image=None, command=list(map(str, command)), delivery=delivery, input_redis=redis.url("127.0.0.1"),
                    input_queue=f"{name}:in", output_queue=f"{name}:out", **fields)
