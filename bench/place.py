@@ -86,8 +86,8 @@ class Place:
         return all(word in text.split() for word in words)
 
     def environment(self):
-        kept = {name: value for name, value in os.environ.items()
-                if not name.startswith(("IDM_", "XDG_")) and not name.lower().endswith("_proxy")}
+        kept = {name: value for name, value in os.environ.items() if name == "IDM_CHECK_RUN"
+                or not name.startswith(("IDM_", "XDG_")) and not name.lower().endswith("_proxy")}
         return {**kept, "IDM_GRIDCORE_TOKEN": self.token}
 
     def spawn(self, name, *arguments, cpus=None, **how):

@@ -42,7 +42,7 @@ unsigned leases_shared_port(struct leases *leases, struct err *err);
 struct gateway *leases_gateway(const struct leases *leases);
 
 /* The task's pool, made if need be; every call is paired with one of leased_task_release. NULL without memory. */
-struct leased_task *leases_take(struct leases *leases, const struct task_config *task);
+struct leased_task *leases_take(struct leases *leases, const struct task_config *config);
 void leased_task_release(struct leased_task *task);
 
 struct item_pool *leased_task_pool(const struct leased_task *task);

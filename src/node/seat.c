@@ -130,7 +130,7 @@ void seat_end(struct seat *seat, const struct worker_exit *result, bool stopped)
 		end.out_of_memory = result->out_of_memory;
 		end.log_tail = result->log_tail;
 	}
-	if (!stopped)
+	if (result && !stopped)
 		end.kind = result->status == 0 && !result->out_of_memory ? GATEWAY_EXITED : GATEWAY_FAILED;
 	seat->exited_well = end.kind == GATEWAY_EXITED;
 	slot_service_end(seat->service, &end);

@@ -23,7 +23,7 @@ struct seat {
 	void (*on_closed)(void *context); /* a service is gone: what waited for that may go on */
 };
 
-void seat_init(struct seat *seat, struct slot *slot, uv_loop_t *loop, struct leases *leases, void (*on_closed)(void *context),
+void seat_init(struct seat *seat, struct slot *slot, uv_loop_t *loop, struct leases *leases, void (*on_seat_closed)(void *context),
 	       void *context);
 
 /* The address for a worker that is to start now; free() it. NULL with err set: ERR_UNREACHABLE while something is missing that will

@@ -26,7 +26,9 @@ def wait_until(condition, timeout=10.0, what="", pause=0.02):
 
 
 def daemon_environment(extra=None):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("IDM_", "XDG_", "DOCKER_"))
+    # IDM_CHECK_RUN stays: by it `check` finds what it has to end after a Ctrl-C.
+    environment = {k: v for k, v in os.environ.items() if k == "IDM_CHECK_RUN"
+                   or not k.startswith(("IDM_", "XDG_", "DOCKER_"))
                    and k not in ("JOURNAL_STREAM", "STATE_DIRECTORY", "http_proxy", "https_proxy", "HTTP_PROXY",
                                  "HTTPS_PROXY", "ALL_PROXY", "all_proxy", "NO_PROXY", "no_proxy")}
     environment["ASAN_OPTIONS"] = "detect_leaks=1:abort_on_error=0"

@@ -136,15 +136,14 @@ static int listen_in(const char *directory, struct err *err)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", directory, PLACE_SOCKET);
-	AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) ||
-	    chmod(address.sun_path, SOCKET_MODE) || listen(fd, BACKLOG)) {
-		(void)err_from_errno(err, errno, "cannot listen on %s", address.sun_path);
-		return -1;
-	}
-	int listening = fd;
-	fd = -1;
-	return listening;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 &&
+	    chmod(address.sun_path, SOCKET_MODE) == 0 && listen(fd, BACKLOG) == 0)
+		return fd;
+	(void)err_from_errno(err, errno, "cannot listen on %s", address.sun_path);
+	if (fd >= 0)
+		(void)close(fd);
+	return -1;
 }
 
 static void on_timer_closed(uv_handle_t *handle)
