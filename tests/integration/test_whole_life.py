@@ -93,7 +93,7 @@ def test_the_life_of_a_node(hub, make_node, gridnode, redis_server, engine, dire
     hub.next()
     wait_until(lambda: "/no/such/program" in (hub.node(node.id)["error"] or ""), 60, "the command that is not there")
     hub.kill()
-    node.daemon.wait_for_log("does not answer", 60)
+    node.daemon.wait_for_log(r"the hub at \S+ does not answer", 60)
     hub.start()
     node.daemon.wait_for_log("the hub answers again", 60)
     add_task(hub, redis_server, "last", ["sleep"])

@@ -92,7 +92,12 @@ def make_switches(hub, agent, total):
         assert status == 201, body
         status, body = post("/api/tasks/next")
         assert status == 400 or json.loads(body)["current"] == name, body  # 400: it began at once, as the first of all
-        wait_until(lambda: name in log.read(), 10, "the switch at the agent", pause=0.001)
+        seen = [""]
+
+        def arrived():
+            seen[0] += log.read()  # a line may come in two pieces
+            return name in seen[0]
+        wait_until(arrived, 10, "the switch at the agent", pause=0.001)
     connection.close()
     log.close()
 
