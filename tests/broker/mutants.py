@@ -83,6 +83,7 @@ BY_RULES = {
     "r9 another than the head is dropped": ("outbox_done", "if q and tonumber(q) == fate[1] then", "if q then"),
     "r10 a late copy takes from the newer lease": ("common", "redis.call('HGET', held, id) == number", "redis.call('HGET', held, id) ~= false"),
     "r10 a retried letter keeps its attempts": ("dead_retry", "forget(back)", ""),
+    "dead letters of one millisecond in any order": ("common", ">= now then", "> now + 1e9 then"),
     "r11 types are not checked": ("common", "if write[1] ~= 'SET' and type ~= 'none' and type ~= form.type then", "if false then"),
     "r11 types as they are": ("common", "set.types[name] = form.type", ""),
     "r11 keys are not checked": ("common", "return output ~= '' and (", "return true or ("),

@@ -584,6 +584,15 @@ def test_dead_letters_are_listed_by_pages_and_dropped(broker):
     assert broker.redis.exists(broker.key("attempts")) == 0
 
 
+def test_dead_letters_lie_in_the_order_of_their_deaths(broker):
+    broker.max_attempts = 1
+    push(broker, *range(200))
+    for n in range(1, 101):  # ids of one take are drawn: several takes, in no order, and many deaths in a millisecond
+        first, second = broker.take(n=n, most=2).ids
+        broker.fail("a:1", (second, n), (first, n))
+    assert [int(letter[1]) for letter in broker.dead(0, 1000)[2]] == [i ^ 1 for i in range(200)]
+
+
 # --- R11 ---
 
 GOOD = [

@@ -24,9 +24,8 @@ def test_every_item_is_computed_once(hub, node, redis_server):
     wait_until(lambda: redis_server.client.llen("squares:out") == 300, 30, "300 results")
     results = sorted(map(int, redis_server.client.lrange("squares:out", 0, -1)))
     assert results == [n * n for n in numbers]
-    wait_until(lambda: hub.node(node.id)["runtime_status"] == "Running", 10, "status Running")
-    entry = hub.node(node.id)
-    assert (entry["active_containers"], entry["task"], entry["error"]) == (2, "squares", None)
+    entry = wait_until(lambda: (lambda n: n["active_containers"] == 2 and n)(hub.node(node.id)), 10, "both running")
+    assert (entry["runtime_status"], entry["task"], entry["error"]) == ("Running", "squares", None)
 
 
 def test_containers_get_the_seeds_environment(hub, node, redis_server):

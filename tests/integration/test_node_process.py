@@ -33,8 +33,8 @@ def test_every_item_is_computed_once(hub, node, loopback_redis, public_worker):
     add_process_task(hub, loopback_redis, "squares", [public_worker])
     wait_until(lambda: loopback_redis.client.llen("squares:out") == 300, 30, "300 results")
     assert sorted(map(int, loopback_redis.client.lrange("squares:out", 0, -1))) == [n * n for n in numbers]
-    entry = wait_until(lambda: (lambda n: n["runtime_status"] == "Running" and n)(hub.node(node.id)), 10, "Running")
-    assert (entry["active_containers"], entry["task"], entry["error"], entry["runtime"]) == (2, "squares", None, "process")
+    entry = wait_until(lambda: (lambda n: n["active_containers"] == 2 and n)(hub.node(node.id)), 10, "both running")
+    assert (entry["runtime_status"], entry["task"], entry["error"], entry["runtime"]) == ("Running", "squares", None, "process")
 
 
 def test_each_worker_has_its_own_cpu_user_session_and_limits(hub, node, loopback_redis):

@@ -157,7 +157,11 @@ end
 local function bury(id, payload, error_text, now)
 	redis.call('HDEL', key('items'), id)
 	redis.call('HSET', key('dead'), id, payload)
-	redis.call('ZADD', key('dead_order'), now, id)
+	local youngest = redis.call('ZREVRANGE', key('dead_order'), 0, 0, 'WITHSCORES')
+	if youngest[2] and tonumber(youngest[2]) >= now then
+		now = tonumber(youngest[2]) + 0.001 -- those of one millisecond too stand in the order of their deaths
+	end
+	redis.call('ZADD', key('dead_order'), string.format('%.3f', now), id)
 	redis.call('HDEL', key('avoid'), id)
 	redis.call('HDEL', key('alone'), id)
 	if error_text ~= '' then
