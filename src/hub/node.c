@@ -22,6 +22,7 @@ void node_free(struct node *node)
 	free(node->error);
 	free(node->pull);
 	free(node->guard);
+	free(node->fresh);
 	free(node);
 }
 

@@ -39,7 +39,7 @@ struct node {
 	bool leases;                     /* understands leased delivery */
 	int64_t epoch;                   /* the last one that was issued to a run of it; 0: none yet */
 	struct node_secret secret;       /* what speaks for it; "" where it never had one */
-	struct node_secret fresh;        /* given at its last registration, and not used yet; "" none */
+	struct node_secret *fresh;       /* given at its last registration, and not used yet; NULL: none */
 	int64_t direct_told;             /* position of the leased task that it last got as direct delivery; 0: none */
 	bool stop_requested;
 	int64_t registered_ms;           /* wall clock, first time */

@@ -42,13 +42,16 @@ static void begin_run(struct node *node, struct moment now)
 }
 
 /* Draws what the node is to have now; "" where it goes on with what it has. One that was given and not used may never have
- * arrived. */
+ * arrived: another takes its place, and the caller frees the old one, or puts it back. */
 static int give_secret(struct node *node, bool new_run, char text[TOKEN_SIZE], struct err *err)
 {
 	bool has_one = node_secret_is_set(&node->secret);
-	if (!node->leases || (has_one && !new_run && !node->fresh.hash[0]))
+	if (!node->leases || (has_one && !new_run && !node->fresh))
 		return 0;
-	return node_secret_draw(has_one ? &node->fresh : &node->secret, text) ? 0 : err_set(err, ERR_NOMEM, "out of memory");
+	if (has_one)
+		node->fresh = calloc(1, sizeof(*node->fresh));
+	struct node_secret *secret = has_one ? node->fresh : &node->secret;
+	return secret && node_secret_draw(secret, text) ? 0 : err_set(err, ERR_NOMEM, "out of memory");
 }
 
 /* ---- registration ---- */
@@ -85,15 +88,18 @@ static int register_new(struct nodes *nodes, const struct register_message *mess
 static int save_again(struct nodes *nodes, struct node *node, bool new_run, struct registration *registered, struct err *err)
 {
 	const struct node_secret old_secret = node->secret;
-	const struct node_secret old_fresh = node->fresh;
+	struct node_secret *old_fresh = node->fresh;
 	nodes_unindex_secrets(nodes, node);
 	int rc = give_secret(node, new_run, registered->secret, err);
 	if (!rc)
 		rc = nodes_save(nodes, node, err);
+	struct node_secret *unneeded = rc ? node->fresh : old_fresh;
 	if (rc) { /* nobody will ever see the new one */
 		memcpy(node->secret.hash, old_secret.hash, sizeof(node->secret.hash));
-		memcpy(node->fresh.hash, old_fresh.hash, sizeof(node->fresh.hash));
+		node->fresh = old_fresh;
 	}
+	if (unneeded != node->fresh)
+		free(unneeded);
 	nodes_index_secrets(nodes, node);
 	return rc;
 }
@@ -129,21 +135,22 @@ int nodes_register(struct nodes *nodes, const struct register_message *message, 
 int nodes_revoke(struct nodes *nodes, struct node *node, struct err *err)
 {
 	const struct node_secret old_secret = node->secret;
-	const struct node_secret old_fresh = node->fresh;
+	struct node_secret *old_fresh = node->fresh;
 	if (!node->secret.hash[0])
 		return err_set(err, ERR_STATE, "this node has no secret of its own, it uses the hub's token; change that to keep it out");
 	if (!node_secret_is_set(&node->secret))
 		return 0; /* revoked already */
 	nodes_unindex_secrets(nodes, node);
 	text_copy(node->secret.hash, sizeof(node->secret.hash), NODE_REVOKED);
-	node->fresh.hash[0] = '\0';
+	node->fresh = NULL;
 	int rc = nodes_save(nodes, node, err);
 	if (rc) {
 		memcpy(node->secret.hash, old_secret.hash, sizeof(node->secret.hash));
-		memcpy(node->fresh.hash, old_fresh.hash, sizeof(node->fresh.hash));
+		node->fresh = old_fresh;
 		nodes_index_secrets(nodes, node);
 		return rc;
 	}
+	free(old_fresh);
 	nodes_put_offline(nodes, node, "revoked");
 	return 0;
 }

@@ -6,6 +6,7 @@
  * two copies of one disk the first to come stays the node, and the other is refused, registers anew, and is a node of its own. */
 #include "hub/nodes_parts.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 bool node_secret_is_set(const struct node_secret *secret)
@@ -41,13 +42,15 @@ static void unindex_one(struct nodes *nodes, struct node_secret *secret)
 void nodes_index_secrets(struct nodes *nodes, struct node *node)
 {
 	index_one(nodes, node, &node->secret);
-	index_one(nodes, node, &node->fresh);
+	if (node->fresh)
+		index_one(nodes, node, node->fresh);
 }
 
 void nodes_unindex_secrets(struct nodes *nodes, struct node *node)
 {
 	unindex_one(nodes, &node->secret);
-	unindex_one(nodes, &node->fresh);
+	if (node->fresh)
+		unindex_one(nodes, node->fresh);
 }
 
 /* Not written at once, since this is on the way of every request: the tick does it, and until then a restart of the hub would
@@ -55,8 +58,9 @@ void nodes_unindex_secrets(struct nodes *nodes, struct node *node)
 static void use_fresh(struct nodes *nodes, struct node *node)
 {
 	nodes_unindex_secrets(nodes, node);
-	memcpy(node->secret.hash, node->fresh.hash, sizeof(node->secret.hash));
-	node->fresh.hash[0] = '\0';
+	memcpy(node->secret.hash, node->fresh->hash, sizeof(node->secret.hash));
+	free(node->fresh);
+	node->fresh = NULL;
 	nodes_index_secrets(nodes, node);
 	node->saved_wall_ms = 0;
 }
@@ -68,7 +72,7 @@ struct node *nodes_find_by_secret(struct nodes *nodes, const char *secret)
 	if (*secret && secret_hash(secret, hash))
 		HASH_FIND_STR(nodes->secrets, hash, found);
 	struct node *node = found ? found->node : NULL;
-	if (node && found == &node->fresh)
+	if (node && found == node->fresh)
 		use_fresh(nodes, node);
 	return node;
 }

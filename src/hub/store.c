@@ -277,7 +277,7 @@ int store_put_node(struct store *store, const struct node *node, struct err *err
 	(void)sqlite3_bind_int(statement, 12, node->leases);
 	(void)sqlite3_bind_int64(statement, 13, node->epoch);
 	bind_text(statement, 14, node->secret.hash[0] ? node->secret.hash : NULL);
-	bind_text(statement, 15, node->fresh.hash[0] ? node->fresh.hash : NULL);
+	bind_text(statement, 15, node->fresh ? node->fresh->hash : NULL);
 	return step_once(store, statement, err);
 }
 
@@ -396,7 +396,12 @@ static int read_node(sqlite3_stmt *row, struct node *node, struct err *err)
 	node->seen_wall_ms = node->saved_wall_ms = sqlite3_column_int64(row, 10);
 	node->epoch = sqlite3_column_int64(row, 12);
 	text_copy(node->secret.hash, sizeof(node->secret.hash), secret ? secret : "");
-	text_copy(node->fresh.hash, sizeof(node->fresh.hash), fresh ? fresh : "");
+	if (fresh && *fresh) {
+		node->fresh = calloc(1, sizeof(*node->fresh));
+		if (!node->fresh)
+			return err_set(err, ERR_NOMEM, "out of memory");
+		text_copy(node->fresh->hash, sizeof(node->fresh->hash), fresh);
+	}
 	return node_take_registration(node, &message) ? 0 : err_set(err, ERR_NOMEM, "out of memory");
 }
 
