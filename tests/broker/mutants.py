@@ -48,9 +48,9 @@ BY_RULES = {
     "r1 take gives what is off the books": (
         "take", "local payload = redis.call('HGET', key('items'), id)", "local payload = redis.call('HGET', key('items'), id) or ''"),
     "r2 the input list before the arrived": ("take", "take_from_list(key('arrived'), 'RPOP', 'RPUSH')\n", ""),
-    "r2 retry last": ("take", "take_from_retry()\ngiven_before = #reply\n", ""),
+    "r2 retry last": ("take", "take_from_retry()\ntake", "take"),
     "r2 ids by the caller's word": ("take", "{ seed, time[1], time[2], holder, number }", "{ seed }"),
-    "r2 bytes are not counted": ("take", "spent = spent + #payload", "spent = spent"),
+    "r2 bytes are not counted": ("take", "i, spent + #payload", "i, spent"),
     "r3 a repeated number takes more": ("take", "if n == last then", "if false then"),
     "r3 a lower number takes": ("take", "if n < last then", "if false then"),
     "r3 an empty answer uses the number up": (

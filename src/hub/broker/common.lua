@@ -372,6 +372,16 @@ local function flush_writes()
 	end
 end
 
+-- A checked push of one value.
+local function push(command, name, value)
+	if joined and joined[1] == command and joined[2] == name then
+		joined[#joined + 1] = value
+	else
+		flush_writes()
+		joined = { command, name, value }
+	end
+end
+
 local function make_write(write)
 	local form = WRITES[write[1]]
 	if form.joins then

@@ -120,7 +120,7 @@ local function take_from_retry()
 	end
 end
 
-local given_before = 0 -- ids that came from retry are on the books already
+local books = {} -- id, payload, … of those that are new; what came from retry is on the books already
 local tag = string.sub(redis.sha1hex(table.concat({ seed, time[1], time[2], holder, number }, ' ')), 1, 16)
 local drawn = 0
 
@@ -136,14 +136,20 @@ local function take_from_list(name, pop_command, push_command)
 		if not payloads then
 			return
 		end
-		local unused = {}
-		for _, payload in ipairs(payloads) do
-			if wants_more() then
-				drawn = drawn + 1
-				give(tag .. '-' .. drawn, payload, false)
-			else
-				table.insert(unused, 1, payload)
+		local at, book, used = #reply, #books, 0
+		for i, payload in ipairs(payloads) do
+			if spent >= max_bytes and at > 0 then
+				break
 			end
+			local id = tag .. '-' .. drawn + i
+			reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] = id, payload, 0, 0
+			books[book + 1], books[book + 2] = id, payload
+			at, book, used, spent = at + 4, book + 2, i, spent + #payload
+		end
+		drawn = drawn + used
+		local unused = {}
+		for i = #payloads, used + 1, -1 do
+			unused[#unused + 1] = payloads[i]
 		end
 		call_many(push_command, name, unused)
 		batch = batch * 32
@@ -151,8 +157,6 @@ local function take_from_list(name, pop_command, push_command)
 end
 
 take_from_retry()
-given_before = #reply
-attempts_known = false
 take_from_list(key('arrived'), 'RPOP', 'RPUSH')
 take_from_list(input, pop == 'left' and 'LPOP' or 'RPOP', pop == 'left' and 'LPUSH' or 'RPUSH')
 
@@ -162,15 +166,11 @@ if #reply == 0 then
 	return { 'empty', waiting(), next_ms, back, died, {} }
 end
 
-local books, lease, ids = {}, {}, {}
-for i = 1, #reply, 4 do
-	if i > given_before then
-		books[#books + 1] = reply[i]
-		books[#books + 1] = reply[i + 1]
-	end
-	lease[#lease + 1] = reply[i]
-	lease[#lease + 1] = number
-	ids[#ids + 1] = reply[i]
+local lease, ids = {}, {}
+for i = 1, #reply / 4 do
+	local id = reply[4 * i - 3]
+	lease[2 * i - 1], lease[2 * i] = id, number
+	ids[i] = id
 end
 call_many('HSET', key('items'), books)
 call_many('HSET', held, lease)
