@@ -131,12 +131,19 @@ struct gateway *gateway_new(uv_loop_t *loop)
 	gateway->loop = loop;
 	(void)uv_timer_init(loop, &gateway->timer);
 	gateway->timer.data = gateway;
+	awake_init(&gateway->awake, loop, gateway);
 	return gateway;
 }
 
 static void on_closed(uv_handle_t *handle)
 {
 	free(handle->data);
+}
+
+static void on_awake_closed(uv_handle_t *handle)
+{
+	struct gateway *gateway = handle->data;
+	uv_close((uv_handle_t *)&gateway->timer, on_closed);
 }
 
 void gateway_close(struct gateway *gateway)
@@ -149,5 +156,5 @@ void gateway_close(struct gateway *gateway)
 		session_close(gateway->strangers);
 	if (gateway->listener)
 		listener_close(gateway->listener);
-	uv_close((uv_handle_t *)&gateway->timer, on_closed);
+	awake_close(&gateway->awake, on_awake_closed);
 }

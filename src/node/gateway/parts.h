@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/buf.h"
+#include "net/awake.h"
 #include "net/listener.h"
 #include "net/resp.h"
 #include "node/gateway/gateway.h"
@@ -145,6 +146,7 @@ struct gateway_slot {
 	size_t list_count;
 	uint64_t stream_ms, stream_seq;  /* of the last id given to an XADD */
 	bool stepping, draining, ending;
+	bool worked;                     /* an item was finished since the slot's start */
 	bool told_concurrent, told_timeout;
 	void (*on_idle)(void *context);
 	uv_timer_t timer;                /* item_timeout, half-received commands, on_idle */
@@ -158,6 +160,7 @@ struct gateway {
 	struct gateway_session *strangers; /* newest first */
 	size_t stranger_count;
 	uv_timer_t timer;
+	struct awake awake;              /* workers answer at once, mostly */
 	bool closing;
 };
 

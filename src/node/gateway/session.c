@@ -346,6 +346,7 @@ void session_turn(struct gateway_session *session)
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct gateway_session *session = poll->data;
+	awake_note_work(&session->gateway->awake);
 	if (events & UV_WRITABLE) {
 		session_flush(session);
 		session_run(session);
