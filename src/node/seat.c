@@ -120,10 +120,10 @@ bool seat_drain(struct seat *seat)
 	return seat_is_taken(seat) && slot_service_drain(seat->service, on_idle);
 }
 
-void seat_end(struct seat *seat, const struct worker_exit *result, bool stopped)
+bool seat_end(struct seat *seat, const struct worker_exit *result, bool stopped)
 {
 	if (!seat_is_taken(seat))
-		return;
+		return false;
 	struct gateway_end end = {.kind = GATEWAY_STOPPED};
 	if (result) {
 		end.exit_status = result->status;
@@ -133,7 +133,7 @@ void seat_end(struct seat *seat, const struct worker_exit *result, bool stopped)
 	if (result && !stopped)
 		end.kind = result->status == 0 && !result->out_of_memory ? GATEWAY_EXITED : GATEWAY_FAILED;
 	seat->exited_well = end.kind == GATEWAY_EXITED;
-	slot_service_end(seat->service, &end);
+	return slot_service_end(seat->service, &end);
 }
 
 void seat_follow(struct seat *seat)

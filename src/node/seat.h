@@ -35,7 +35,7 @@ struct place *seat_place(const struct seat *seat);
 
 /* The two calls of struct slot_owner. */
 bool seat_drain(struct seat *seat);
-void seat_end(struct seat *seat, const struct worker_exit *result, bool stopped);
+bool seat_end(struct seat *seat, const struct worker_exit *result, bool stopped);
 
 /* The slot's state has changed. */
 void seat_follow(struct seat *seat);

@@ -40,10 +40,10 @@ enum {
 
 static void enter(struct slot *slot, enum slot_state state);
 
-static void tell_end(struct slot *slot, const struct worker_exit *result)
+static bool tell_end(struct slot *slot, const struct worker_exit *result)
 {
 	bool stopped = slot->signalled || !result || result->status < 0 || result->stopped_by_other;
-	slot->owner->on_end(slot->owner->context, slot, result, stopped);
+	return slot->owner->on_end(slot->owner->context, slot, result, stopped);
 }
 
 static void on_timer(uv_timer_t *timer);
@@ -74,7 +74,7 @@ static void on_started(void *context, const struct err *err)
 		return; /* removed by force meanwhile */
 	assert(slot->state == SLOT_CREATING || slot->state == SLOT_STOPPING);
 	if (err) {
-		tell_end(slot, NULL);
+		(void)tell_end(slot, NULL);
 		fail(slot, err->code, err->text);
 		if (!slot->retiring)
 			log_error(slot->subject, "the %s did not start: %s; next try in %.1f s", noun(slot), err->text,
@@ -130,13 +130,15 @@ static void note_success(struct slot *slot, int64_t ran_ms)
 		 (double)ran_ms / 1000, (double)slot->pause_ms / 1000);
 }
 
-static void note_failure(struct slot *slot, const struct worker_exit *result, int64_t ran_ms)
+static void note_failure(struct slot *slot, const struct worker_exit *result, int64_t ran_ms, bool worked)
 {
 	char text[SLOT_ERROR_MAX];
 	describe_exit(slot, result, text, sizeof(text));
-	if (ran_ms >= STABLE_MS)
+	if (worked || ran_ms >= STABLE_MS)
 		backoff_reset(&slot->after_failure);
 	fail(slot, 0, text);
+	if (worked)
+		slot->pause_ms = 0; /* the item that it left behind shall be with the next one within a second */
 	log_warn(slot->subject, "the %s failed after %.1f s: %s; next start in %.1f s", noun(slot), (double)ran_ms / 1000, text,
 		 (double)slot->pause_ms / 1000);
 }
@@ -157,7 +159,7 @@ static void on_ended(void *context, const struct worker_exit *result)
 	if (slot->state == SLOT_REMOVING)
 		return; /* removed by force meanwhile */
 	assert(slot->state == SLOT_RUNNING || slot->state == SLOT_DRAINING || slot->state == SLOT_STOPPING);
-	tell_end(slot, result);
+	bool worked = tell_end(slot, result);
 	if (slot->retiring)
 		log_debug(slot->subject, "the %s has ended, status %d", noun(slot), result->status);
 	else if (slot->kill_reason)
@@ -165,7 +167,7 @@ static void on_ended(void *context, const struct worker_exit *result)
 	else if (result->status == 0)
 		note_success(slot, ran_ms);
 	else
-		note_failure(slot, result, ran_ms);
+		note_failure(slot, result, ran_ms, worked);
 	enter(slot, SLOT_REMOVING);
 }
 
@@ -256,7 +258,7 @@ static void on_timer(uv_timer_t *timer)
 		log_warn(slot->subject, "the %s did not end in time after SIGTERM: SIGKILL", noun(slot));
 		kill_now(slot);
 	} else if (slot->state == SLOT_STOPPING) {
-		tell_end(slot, NULL);
+		(void)tell_end(slot, NULL);
 		enter(slot, SLOT_REMOVING);
 	}
 }

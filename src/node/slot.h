@@ -30,8 +30,9 @@ struct slot_owner {
 	 * or nobody can tell. */
 	bool (*drain)(void *context, struct slot *slot);
 	/* A worker that was handed out is over, once for each: how it exited, or NULL where nobody knows or it never ran. stopped:
-	 * by a signal of ours, or by somebody else, so that its exit says nothing about its work. */
-	void (*on_end)(void *context, struct slot *slot, const struct worker_exit *result, bool stopped);
+	 * by a signal of ours, or by somebody else, so that its exit says nothing about its work. Returns whether it is known to
+	 * have done some: its successor need not wait, then. */
+	bool (*on_end)(void *context, struct slot *slot, const struct worker_exit *result, bool stopped);
 	/* The state or the error has changed. When it is EMPTY, slot_run may follow from inside. */
 	void (*on_change)(void *context, struct slot *slot);
 };

@@ -185,13 +185,15 @@ char *slot_service_begin(struct slot_service *service, struct err *err)
 	if (!rc)
 		(void)err_set(err, ERR_NOMEM, "out of memory");
 	const struct gateway_end end = {.kind = GATEWAY_STOPPED};
-	slot_service_end(service, &end);
+	(void)slot_service_end(service, &end);
 	return NULL;
 }
 
-void slot_service_end(struct slot_service *service, const struct gateway_end *end)
+bool slot_service_end(struct slot_service *service, const struct gateway_end *end)
 {
+	bool worked = service->gateway_slot && gateway_slot_worked(service->gateway_slot);
 	gateway_slot_end(steal(service->gateway_slot), end);
+	return worked;
 }
 
 bool slot_service_drain(struct slot_service *service, void (*on_service_idle)(void *context))
@@ -288,7 +290,7 @@ static void end_worker(struct slot_service *service)
 {
 	const struct gateway_end end = {.kind = GATEWAY_STOPPED};
 	service->ready = false;
-	slot_service_end(service, &end);
+	(void)slot_service_end(service, &end);
 	let_go(service);
 }
 

@@ -49,7 +49,8 @@ struct place *slot_service_place(const struct slot_service *service);
 /* A new worker begins: the address for its environment, with a password made for it. free() it; NULL with err set. Paired with
  * slot_service_end. */
 char *slot_service_begin(struct slot_service *service, struct err *err);
-void slot_service_end(struct slot_service *service, const struct gateway_end *end);
+/* Returns whether that worker had finished an item before. */
+bool slot_service_end(struct slot_service *service, const struct gateway_end *end);
 
 /* The worker's pops get nothing any more; on_idle when it has no item open. False where it has none now, or none runs. */
 bool slot_service_drain(struct slot_service *service, void (*on_idle)(void *context));

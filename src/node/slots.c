@@ -115,7 +115,7 @@ static struct worker *start_worker(void *context, struct slot *slot, const struc
 	AUTO_FREE char *url = seat_take(seat, &slots->task, slots->runtime, slots->node_id, err);
 	struct worker *worker = url ? start_described(slots, slot, url, events, err) : NULL;
 	if (url && !worker)
-		seat_end(seat, NULL, true);
+		(void)seat_end(seat, NULL, true);
 	return worker;
 }
 
@@ -124,9 +124,9 @@ static bool drain(void *context, struct slot *slot)
 	return seat_drain(seat_of(context, slot));
 }
 
-static void on_end(void *context, struct slot *slot, const struct worker_exit *result, bool stopped)
+static bool on_end(void *context, struct slot *slot, const struct worker_exit *result, bool stopped)
 {
-	seat_end(seat_of(context, slot), result, stopped);
+	return seat_end(seat_of(context, slot), result, stopped);
 }
 
 bool slots_are_empty(const struct slots *slots)

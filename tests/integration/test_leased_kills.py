@@ -49,6 +49,20 @@ def test_a_killed_workers_items_are_done_once(run_job, workers, script):
     job.check_once()
 
 
+def test_the_successor_of_a_worker_that_had_done_work_starts_at_once(run_job, workers):
+    """Redelivery within a second, however often it dies: only what fails before it has done anything waits for longer."""
+    job = run_job([PYTHON, workers / "serial.py"], count=2000, max_attempts=ENOUGH, node={"parallelism": 1},
+                  env={"ITEM_TIME": "0.01"})
+    dead = set()
+    for _ in range(KILLS):
+        [pid] = wait_until(lambda: set(job.node.workers().values()) - dead, 30, "a worker")
+        before = len(job.results())
+        wait_until(lambda: len(job.results()) > before + 20, 30, "results of its own")
+        os.kill(pid, signal.SIGKILL)
+        dead.add(pid)
+    wait_until(lambda: job.node.daemon.log.count("ended by signal 9; next start in 0.0 s") == KILLS, 30, "all of them in the log")
+
+
 def test_a_killed_worker_of_four_threads_loses_nothing(run_job, workers):
     """Several open items at once: a crash may repeat a result, and never loses one."""
     job = run_job([PYTHON, workers / "threads.py"], count=2000, max_attempts=ENOUGH, node={"parallelism": 2},

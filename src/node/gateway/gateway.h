@@ -50,6 +50,9 @@ int gateway_slot_listen(struct gateway_slot *slot, int fd, struct err *err) MUST
 /* Items that the worker has open now. */
 size_t gateway_slot_open(const struct gateway_slot *slot);
 
+/* Whether the worker has finished an item since it started. */
+bool gateway_slot_worked(const struct gateway_slot *slot);
+
 /* Pops get nothing any more; a blocked one stays blocked. on_idle comes once, when no item is open: from the loop's next
  * turn on, never from inside. on_idle may be NULL. Undone by nothing. */
 void gateway_slot_drain(struct gateway_slot *slot, void (*on_idle)(void *context));

@@ -108,6 +108,7 @@ void slot_close_items(struct gateway_slot *slot, struct item_list *done)
 	}
 	if (slot->open.count > 0 && slot->kept.count > 0)
 		note_landed(slot);
+	slot->worked = true;
 	item_pool_done(slot->options.pool, &slot->taker, done, &slot->kept);
 }
 

@@ -171,6 +171,11 @@ size_t gateway_slot_open(const struct gateway_slot *slot)
 	return slot->open.count;
 }
 
+bool gateway_slot_worked(const struct gateway_slot *slot)
+{
+	return slot->worked;
+}
+
 /* ---- draining ---- */
 
 void gateway_slot_drain(struct gateway_slot *slot, void (*on_idle)(void *context))
