@@ -14,7 +14,7 @@ RUN = pathlib.Path(__file__).resolve().parents[2] / "bench" / "run"
 
 LOAD = pathlib.Path(os.environ.get("IDM_BUILD", "")).resolve() / "bench" / "load"
 
-pytestmark = pytest.mark.skipif(not LOAD.exists(), reason="this build is without -Dbench=true")
+pytestmark = [pytest.mark.once, pytest.mark.skipif(not LOAD.exists(), reason="this build is without -Dbench=true")]
 
 
 def hear_ctrl_c():

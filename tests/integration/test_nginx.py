@@ -16,7 +16,8 @@ from node_fixtures import add_task, make_node, wait_for_containers, worker_image
 from processes import Daemon, wait_until
 
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
-pytestmark = pytest.mark.skipif(not NGINX or not shutil.which("openssl"), reason="needs nginx and openssl")
+pytestmark = [pytest.mark.once,
+              pytest.mark.skipif(not NGINX or not shutil.which("openssl"), reason="needs nginx and openssl")]
 
 MAIN = """{user} daemon off; pid {d}/pid; error_log stderr info; worker_processes 1;
 events {{ worker_connections 512; }}

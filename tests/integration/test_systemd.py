@@ -14,6 +14,8 @@ from node_fixtures import IMAGE, worker_image, worker_program  # noqa: F401
 from processes import TOKEN, toml_text, wait_until
 from systemd_machine import Machine, MachineUnavailable
 
+pytestmark = pytest.mark.once
+
 UNITS = ("computehub.service", "gridnode.service")
 EXPOSURE = {"computehub.service": 20, "gridnode.service": 35}  # tenths of the ten points of systemd-analyze
 # Of a build with sanitizers: the leak check traces its own process, which the sandbox forbids.
