@@ -27,6 +27,7 @@ typedef void redis_on_reply(void *context, const struct resp_value *reply, const
 struct redis_client_options {
 	const char *url;             /* redis:// or rediss://, as url_check_redis takes it. Copied, never shown unmasked */
 	const char *unix_socket;     /* a path instead of the URL's host; only from the configuration, never from tasks */
+	bool allow_unix_url;         /* url may be unix:///path: for one from the configuration, never for a task's */
 	struct tls_context *tls;     /* for rediss://: the authorities; NULL: the system's. The client keeps a reference */
 	bool allow_link_local;       /* see stream.h */
 	size_t max_commands;         /* outstanding; 0: 16384 */

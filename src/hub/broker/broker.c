@@ -232,8 +232,10 @@ struct broker *broker_new(uv_loop_t *loop, const struct broker_options *options)
 	struct broker *broker = calloc(1, sizeof(*broker));
 	if (!broker)
 		return NULL;
-	const struct redis_links_options links = {
-		.allow_link_local = options->allow_link_local, .context = broker, .on_change = on_link_change};
+	const struct redis_links_options links = {.own_url = options->redis_url,
+						  .allow_link_local = options->allow_link_local,
+						  .context = broker,
+						  .on_change = on_link_change};
 	broker->loop = loop;
 	broker->options = *options;
 	broker->owner = (struct queue_owner){.context = broker,
