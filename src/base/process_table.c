@@ -1,6 +1,6 @@
 /* Owns the reading of /proc. Called by the process runtime when it starts a worker and when it clears up after one; never
  * sends a signal. */
-#include "node/runtime/process_table.h"
+#include "base/process_table.h"
 
 #include "base/cleanup.h"
 

@@ -1,5 +1,5 @@
 /* Protects foreign processes: a group is known by the start of its leader, whatever a program calls itself. */
-#include "node/runtime/process_table.h"
+#include "base/process_table.h"
 
 #include "support.h"
 
