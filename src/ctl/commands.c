@@ -21,6 +21,8 @@ extern const struct command COMMAND_DEAD_LIST;
 extern const struct command COMMAND_DEAD_SHOW;
 extern const struct command COMMAND_DEAD_RETRY;
 extern const struct command COMMAND_DEAD_DROP;
+extern const struct command COMMAND_UP;
+extern const struct command COMMAND_DOWN;
 extern const struct command COMMAND_JOIN;
 extern const struct command COMMAND_CONFIG;
 extern const struct command COMMAND_CONFIG_INIT;
@@ -45,6 +47,8 @@ const struct command *const COMMANDS[] = {
 	&COMMAND_DEAD_SHOW,
 	&COMMAND_DEAD_RETRY,
 	&COMMAND_DEAD_DROP,
+	&COMMAND_UP,
+	&COMMAND_DOWN,
 	&COMMAND_JOIN,
 	&COMMAND_CONFIG,
 	&COMMAND_CONFIG_INIT,

@@ -7,6 +7,7 @@
 #include "base/config.h"
 #include "base/file.h"
 #include "base/toml_reader.h"
+#include "ctl/local_system.h"
 #include "net/tls_identity.h"
 
 #include <arpa/inet.h>
@@ -98,8 +99,21 @@ bool local_hub_read(const char *path, struct local_hub *hub)
 	return false;
 }
 
+/* Of `gridctl up`, as long as it is up. */
+static bool read_present_system(struct local_hub *hub)
+{
+	char directory[LOCAL_PATH_MAX];
+	char path[LOCAL_PATH_MAX + 32];
+	if (!local_system_current(directory))
+		return false;
+	(void)snprintf(path, sizeof(path), "%s/computehub.toml", directory);
+	return local_hub_read(path, hub);
+}
+
 bool local_hub_find(struct local_hub *hub)
 {
+	if (read_present_system(hub))
+		return true;
 	if (local_hub_read(SYSTEM_PATH, hub))
 		return true;
 	AUTO_FREE char *user = config_user_path("computehub.toml");

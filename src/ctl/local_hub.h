@@ -11,7 +11,7 @@ struct local_hub {
 	char *pin;   /* with TLS: of its key; NULL without */
 };
 
-/* Looks in /etc/idm-gridcore and in the user's configuration directory. False where there is none that can be read, or none with
+/* Looks at the system that `gridctl up` started, in /etc/idm-gridcore and in the user's configuration directory. False where there is none that can be read, or none with
  * a token; nothing is to be freed then. */
 bool local_hub_find(struct local_hub *hub);
 void local_hub_done(struct local_hub *hub);
