@@ -14,7 +14,7 @@ struct options {
 	bool check_config;
 };
 
-enum { OPTION_CHECK_CONFIG = 256, OPTION_LOG_LEVEL, OPTION_VERSION };
+enum { OPTION_CHECK_CONFIG = 256, OPTION_LOG_LEVEL, OPTION_VERSION, OPTION_MAN };
 
 static const struct option LONG_OPTIONS[] = {
 	{"config", required_argument, NULL, 'c'},
@@ -22,6 +22,7 @@ static const struct option LONG_OPTIONS[] = {
 	{"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
 	{"version", no_argument, NULL, OPTION_VERSION},
 	{"help", no_argument, NULL, 'h'},
+	{"man", no_argument, NULL, OPTION_MAN}, /* for the build: a man page in troff */
 	{NULL, 0, NULL, 0},
 };
 
@@ -85,6 +86,10 @@ static bool parse_options(const struct program *program, int argc, char **argv, 
 			break;
 		case OPTION_VERSION:
 			printf("%s %s\n", program->name, PROJECT_VERSION);
+			*exit_code = 0;
+			return false;
+		case OPTION_MAN:
+			program_print_man(program);
 			*exit_code = 0;
 			return false;
 		case 'h':

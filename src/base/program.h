@@ -27,6 +27,9 @@ struct program {
 	const char *first_steps;
 };
 
+/* The program's man page, in troff, from what stands above (program_man.c). */
+void program_print_man(const struct program *program);
+
 struct program_start {
 	char *config_path; /* free() it */
 	bool done;         /* nothing more to do: end with exit_code */

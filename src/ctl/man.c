@@ -95,7 +95,7 @@ static void print_head(const struct command *command)
 		print_page_name(command->name, "\\-");
 	else
 		printf("gridctl");
-	printf("\" \"1\" \"\" \"IDM\\-GridCore %s\" \"IDM\\-GridCore\"\n.nh\n.SH NAME\n", PROJECT_VERSION);
+	printf("\" \"1\" \"\" \"IDM\\-GridCore %s\" \"IDM\\-GridCore\"\n.nh\n.ad l\n.SH NAME\n", PROJECT_VERSION);
 	if (command)
 		print_page_name(command->name, "\\-");
 	else
@@ -151,7 +151,7 @@ static void print_whole(void)
 		printf("\n");
 	}
 	print_exit_status();
-	printf(".SH SEE ALSO\n\\fBcomputehub\\fR \\-\\-help, \\fBgridnode\\fR \\-\\-help\n");
+	printf(".SH SEE ALSO\n\\fBcomputehub\\fR(8), \\fBgridnode\\fR(8), \\fBgridexec\\fR(1)\n");
 }
 
 static void print_command(const struct command *command)

@@ -371,7 +371,7 @@ static const struct up_options DEFAULTS = {0};
 const struct command COMMAND_UP = {
 	.name = "up",
 	.group = GROUP_SETUP,
-	.usage = "[--nodes N] [--process] [--port N] [--bind ADDRESS] [--directory DIR] [--foreground]",
+	.usage = "[--nodes N] [OPTION]...",
 	.purpose = "Start a whole system on this machine, for trying out",
 	.help = "Starts a Redis that only the hub reaches, a hub, and a node that runs containers, or plain processes where\n"
 		"there is no container engine. They go on when the terminal is closed; `gridctl down` ends them. All that they\n"

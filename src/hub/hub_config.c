@@ -63,7 +63,7 @@ static const struct config_key KEYS[] = {
 	 .min = 1, .max = 3600, .unit = "seconds",
 	 .help = "A connection that has not sent a whole request after so long is closed."},
 	{.name = "redis_url", .type = CONFIG_STRING, .offset = FIELD(redis_url), .check = url_check_own_redis,
-	 .help = "The Redis of tasks that name none: redis://[user][:password@]host[:port][/database], rediss://…, or\n"
+	 .help = "The Redis of tasks that name none: redis://[user][:password@]host[:port][/database], rediss://..., or\n"
 		 "unix:///path/of/its/socket (which no task may name)."},
 	{.name = "redis_hosts", .type = CONFIG_STRINGS, .offset = FIELD(redis_hosts),
 	 .help = "Patterns (* and ?) of the hosts that tasks may name as their Redis. Empty: any host."},
