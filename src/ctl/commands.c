@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+extern const struct command COMMAND_RUN;
 extern const struct command COMMAND_TASKS;
 extern const struct command COMMAND_TASK;
 extern const struct command COMMAND_NEXT;
@@ -29,6 +30,7 @@ extern const struct command COMMAND_COMPLETE_NAMES;
 extern const struct command COMMAND_MAN;
 
 const struct command *const COMMANDS[] = {
+	&COMMAND_RUN,
 	&COMMAND_TASKS,
 	&COMMAND_TASK,
 	&COMMAND_NEXT,

@@ -63,7 +63,7 @@ static void fail(struct output *output, int error_number)
 	output->events.on_failed(output->events.context, &err);
 }
 
-static void send(struct output *output)
+static void send_some(struct output *output)
 {
 	size_t most = output->is_file ? FILE_CHUNK : PIPE_BUF;
 	if (output->events.before_write)
@@ -96,12 +96,12 @@ static void on_writable(uv_poll_t *poll, int status, int events)
 	if (status < 0)
 		fail(poll->data, -status);
 	else
-		send(poll->data);
+		send_some(poll->data);
 }
 
 static void on_later(uv_check_t *check)
 {
-	send(check->data);
+	send_some(check->data);
 }
 
 static void on_awake(uv_idle_t *idle)

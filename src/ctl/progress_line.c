@@ -3,6 +3,7 @@
 
 #include "ctl/shown.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { BAR_LEAST = 10, BAR_MOST = 40, NAME_MOST = 24, PART_MAX = 128, PARTS_MAX = 8, GAP = 2 };

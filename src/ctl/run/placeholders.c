@@ -50,16 +50,26 @@ struct span {
 	size_t len;
 };
 
+/* Where the byte stands last; NULL where it stands nowhere. */
+static const char *last_of(struct span text, char byte)
+{
+	for (size_t i = text.len; i > 0; i--) {
+		if (text.bytes[i - 1] == byte)
+			return text.bytes + i - 1;
+	}
+	return NULL;
+}
+
 static struct span base_of(struct span item)
 {
-	const char *slash = item.len ? memrchr(item.bytes, '/', item.len) : NULL;
+	const char *slash = last_of(item, '/');
 	size_t skip = slash ? (size_t)(slash - item.bytes) + 1 : 0;
 	return (struct span){item.bytes + skip, item.len - skip};
 }
 
 static struct span directory_of(struct span item)
 {
-	const char *slash = item.len ? memrchr(item.bytes, '/', item.len) : NULL;
+	const char *slash = last_of(item, '/');
 	if (!slash)
 		return (struct span){".", 1};
 	return slash == item.bytes ? (struct span){"/", 1} : (struct span){item.bytes, (size_t)(slash - item.bytes)};
@@ -68,7 +78,7 @@ static struct span directory_of(struct span item)
 static struct span stem_of(struct span item)
 {
 	struct span base = base_of(item);
-	const char *dot = base.len ? memrchr(base.bytes, '.', base.len) : NULL;
+	const char *dot = last_of(base, '.');
 	if (!dot || dot + 1 == base.bytes + base.len)
 		return item;
 	return (struct span){item.bytes, (size_t)(dot - item.bytes)};

@@ -89,10 +89,8 @@ void run_state_done(struct run_state *state)
 
 static json_t *absolute(const char *path)
 {
-	char *real = realpath(path, NULL);
-	json_t *text = json_string(real ? real : path);
-	free(real);
-	return text;
+	AUTO_FREE char *here = path[0] == '/' ? NULL : getcwd(NULL, 0);
+	return here ? json_sprintf("%s/%s", here, path) : json_string(path);
 }
 
 static json_t *paths_of(const struct option_texts *files)
