@@ -35,5 +35,8 @@ enum {
 	LIMIT_ITEM_ID = 64,              /* bytes */
 	LIMIT_BATCH_ITEMS = 100 * 1000,  /* in all outcomes of a commit together */
 	LIMIT_HELD_ITEMS = 10 * 1000,    /* that a node holds of a task */
+	LIMIT_PUSH_ID = 64,              /* bytes */
+	LIMIT_RESULTS_PAGE = 10 * 1000,  /* results in one answer */
+	LIMIT_RESULTS_BYTES = 8 * 1024 * 1024, /* bytes of them together; one always comes */
 	LIMIT_TASK_WAIT_S = 60,          /* a held call is answered after that at the latest */
 };

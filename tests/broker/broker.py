@@ -163,6 +163,18 @@ class Broker:
         return self.run("outbox_done", len(entries),
                         *[w for e, text in zip(entries, answers) for w in (e[0], "" if text == "ok" else text)])
 
+    def push(self, name, first, *items, kept_s=3600):
+        """(how many of the push are in, how many came in now, whether there is a gap)"""
+        return tuple(self.run("push", self.pop, name, kept_s, first, len(items), *items))
+
+    def results_page(self, cursor=0, most=100, max_bytes=1 << 30, writer="left"):
+        """(first ever to be read, total, number of the page's first, [result…])"""
+        return tuple(self.call("results_read", [self.output, self.output + ":idm:taken"], [writer, cursor, most, max_bytes], self.other))
+
+    def results_take(self, upto, most=1000, writer="left"):
+        """(taken, whether there is more)"""
+        return tuple(self.call("results_take", [self.output, self.output + ":idm:taken"], [writer, upto, most], self.other))
+
     def books(self):
         """The books as they stand, read by other means than the scripts'."""
         items = {k.decode(): v for k, v in self.redis.hgetall(self.key("items")).items()}

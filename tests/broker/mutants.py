@@ -102,6 +102,22 @@ BY_RULES = {
     "a node gets its own failure back at once": ("take", "if wait or ", "if "),
     "dead after failing on one node": ("common", " or not rules.two_nodes)", " or true)"),
     "no result is fine": ("commit", "if #set.writes == 0 and require_result then", "if false then"),
+    "a push repeats": ("push", "local over = math.min(known - first, items)", "local over = 0"),
+    "a push turned round": ("push", "pop == 'left' and 'RPUSH' or 'LPUSH'", "pop == 'left' and 'LPUSH' or 'RPUSH'"),
+    "a push jumps over a gap": ("push", "if first > known then", "if false then"),
+    "a push counts before it brings": (
+        "push", "local over =", "redis.call('SET', counter, digits(first + items))\nlocal over ="),
+    "a push counts backwards": ("push", "if items > over then", "if true then"),
+    "a push is remembered for ever": ("push", ", 'EX', digits(kept_s))", ")"),
+    "results from the writers' end": ("results_read", "if writer == 'right' then", "if writer == 'left' then"),
+    "results are not turned round": ("results_read", "page[i], page[#page + 1 - i] = page[#page + 1 - i], page[i]", ""),
+    "results forget what was taken": ("results_read", "local first = tonumber(redis.call('GET', taken) or 0)", "local first = 0"),
+    "results over the size": ("results_read", "if #results > 0 and bytes + #result > max_bytes then", "if false then"),
+    "results taken twice": ("results_take", "redis.call('SET', taken, digits(stop))", ""),
+    "results taken at the writers' end": ("results_take", "if writer == 'right' then", "if writer == 'left' then"),
+    "results taken beyond the end": ("results_take", "local wanted = math.min(upto, total)", "local wanted = upto"),
+    "results counted before they are taken": (
+        "results_take", "if stop > first then", "redis.call('SET', taken, digits(math.max(stop, first)))\nif stop > first then"),
     "what is passed over hides what is behind": ("take", "call_many('RPUSH', key('retry'), passed)", "call_many('LPUSH', key('retry'), passed)"),
 }
 

@@ -29,6 +29,14 @@ void handle_node_lease(struct api_call *call);
 void handle_node_commit(struct api_call *call);
 void handle_node_inventory(struct api_call *call);
 
+/* items_resource.c */
+void handle_items_push(struct api_call *call);
+void handle_items_count(struct api_call *call);
+
+/* results_resource.c */
+void handle_results_read(struct api_call *call);
+void handle_results_take(struct api_call *call);
+
 /* dead_resource.c */
 void handle_dead_list(struct api_call *call);
 void handle_dead_retry(struct api_call *call);

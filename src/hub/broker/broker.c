@@ -16,6 +16,7 @@ struct broker {
 	struct broker_options options;
 	struct queue_owner owner;
 	struct redis_links *links;
+	struct results *results;
 	struct queue *queues;  /* all that have not settled */
 	struct queue *by_task; /* the same, by task id */
 	struct queue *settled; /* to be closed at the next tick: it may be on the stack */
@@ -73,8 +74,15 @@ static void on_settled(void *context, struct queue *queue)
 		 (long long)queue->progress.counts[COUNT_DONE], (long long)queue->progress.dead);
 	broker->options.on_settled(broker->options.context, queue->task, progress);
 	json_decref(progress);
+	results_task_ended(broker->results, queue->task);
 	unlist(broker, queue);
 	DL_APPEND(broker->settled, queue);
+}
+
+static void on_results(void *context, const struct queue *queue)
+{
+	struct broker *broker = context;
+	results_came(broker->results, queue->task);
 }
 
 static void on_link_change(void *context, struct redis_link *link)
@@ -86,6 +94,7 @@ static void on_link_change(void *context, struct redis_link *link)
 		if (queue->link == link)
 			queue_link_changed(queue);
 	}
+	results_link_changed(broker->results, link);
 }
 
 /* ---- hosts ---- */
@@ -169,6 +178,8 @@ static struct queue *open_queue(struct broker *broker, const struct task *task, 
 void broker_task_changed(struct broker *broker, const struct task *task)
 {
 	struct err err = {0};
+	if (task->spec.delivery != DELIVERY_LEASED && task->status == TASK_COMPLETED)
+		results_task_ended(broker->results, task);
 	if (task->spec.delivery != DELIVERY_LEASED || task->settled)
 		return;
 	struct queue *queue = broker_queue(broker, task->id);
@@ -193,10 +204,31 @@ struct queue *broker_reopen(struct broker *broker, const struct task *task, stru
 void broker_task_forgotten(struct broker *broker, const struct task *task)
 {
 	struct queue *queue = broker_queue(broker, task->id);
+	results_task_forgotten(broker->results, task);
 	if (!queue)
 		return;
 	unlist(broker, queue);
 	queue_close(queue);
+}
+
+/* Where the task's results lie; NULL: the task names no Redis. Only what the task itself names may be a forbidden host. */
+static const char *results_url(const struct broker *broker, const struct task_spec *spec, struct err *err)
+{
+	const char *own = spec->output_redis ? spec->output_redis : spec->input_redis;
+	bool hubs = !own && spec->delivery == DELIVERY_LEASED && *broker->options.redis_url;
+	if (!own && !hubs)
+		(void)err_set(err, ERR_STATE, "task \"%s\" names no Redis", spec->name);
+	else if (own && check_host(broker, own, err) == 0)
+		return own;
+	return hubs ? broker->options.redis_url : NULL;
+}
+
+bool broker_ask_results(struct broker *broker, const struct task *task, struct results_call *call, struct err *err)
+{
+	const char *url = task->spec.output_queue ? results_url(broker, &task->spec, err) : NULL;
+	if (!task->spec.output_queue)
+		(void)err_set(err, ERR_STATE, "task \"%s\" has no output queue", task->spec.name);
+	return url && results_ask(broker->results, task, url, call, err);
 }
 
 void broker_release(struct broker *broker, const char *node)
@@ -223,6 +255,7 @@ void broker_tick(struct broker *broker, int64_t now_ms)
 	close_settled(broker);
 	DL_FOREACH_SAFE(broker->queues, queue, next)
 		queue_tick(queue, now_ms);
+	results_tick(broker->results, now_ms);
 }
 
 /* ---- construction ---- */
@@ -241,10 +274,13 @@ struct broker *broker_new(uv_loop_t *loop, const struct broker_options *options)
 					     .all = all,
 					     .able_nodes = able_nodes,
 					     .on_idle = on_idle,
+					     .on_results = on_results,
 					     .on_settled = on_settled};
 	broker->links = redis_links_new(loop, &links);
-	if (broker->links)
+	broker->results = broker->links ? results_new(broker->links) : NULL;
+	if (broker->results)
 		return broker;
+	redis_links_free(broker->links);
 	free(broker);
 	return NULL;
 }
@@ -260,6 +296,7 @@ void broker_close(struct broker *broker)
 		unlist(broker, queue);
 		queue_close(queue);
 	}
+	results_free(broker->results);
 	redis_links_free(broker->links);
 	free(broker);
 }

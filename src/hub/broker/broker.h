@@ -4,6 +4,7 @@
 #include "base/config.h"
 #include "base/err.h"
 #include "hub/broker/queue.h"
+#include "hub/broker/results.h"
 #include "hub/task.h"
 
 #include <uv.h>
@@ -32,8 +33,8 @@ void broker_close(struct broker *broker);
 /* Whether the broker could serve the task: it has a Redis, on a host that is allowed. Says nothing about whether it answers. */
 int broker_check(const struct broker *broker, const struct task_spec *spec, struct err *err) MUST_CHECK;
 
-/* The task's status has changed, or it is new, or it was loaded. Direct tasks are passed over; a completed one that has settled is
- * too. */
+/* The task's status has changed, or it is new, or it was loaded. Direct tasks have no queue; nor has a completed one that has
+ * settled. */
 void broker_task_changed(struct broker *broker, const struct task *task);
 
 /* The task will be gone. */
@@ -44,6 +45,9 @@ struct queue *broker_queue(const struct broker *broker, const char *task_id);
 
 /* The same, but a settled task's queue is opened again: for its dead letters. NULL with err set. */
 struct queue *broker_reopen(struct broker *broker, const struct task *task, struct err *err);
+
+/* Asks for the task's results, also those of a direct task and of a settled one: as results_ask. */
+bool broker_ask_results(struct broker *broker, const struct task *task, struct results_call *call, struct err *err);
 
 /* All held lease calls of this node (NULL: of all nodes) are answered: something has changed that it must know. */
 void broker_release(struct broker *broker, const char *node);

@@ -113,6 +113,19 @@ struct queue_ready {
 bool queue_wait_ready(struct queue *queue, struct queue_ready *ready);
 void queue_unwait_ready(struct queue *queue, struct queue_ready *ready);
 
+/* Items of one push, each brought in once: those that are in already are passed over. first: the first one's number within the
+ * push; count 0: only asks. The reply: how many of the push are in, how many of these were brought in, and whether first is
+ * beyond what is in (1: nothing has changed). What is given is copied. */
+struct push_batch {
+	const char *push; /* LIMIT_PUSH_ID letters, digits, "_" and "-" */
+	int64_t first;
+	const char *const *items;
+	const size_t *lens;
+	size_t count;
+};
+struct queue_op *queue_push(struct queue *queue, const struct push_batch *batch, queue_on_reply *on_reply, void *context,
+			    struct err *err);
+
 struct queue_op *queue_dead_list(struct queue *queue, int64_t cursor, int64_t count, queue_on_reply *on_reply, void *context,
 				 struct err *err);
 /* ids: an array of strings, or NULL for all (a thousand at a time, until the reply's `more` is 0). */

@@ -32,6 +32,8 @@ void commit_finish(struct queue_commit *commit)
 	if (commit->on_done)
 		commit->on_done(commit->context, commit->batch, commit->failed ? NULL : commit->results, commit->messages,
 				commit->failed ? &commit->err : NULL);
+	if (!commit->failed && !commit->queue->output)
+		commit->queue->owner->on_results(commit->queue->owner->context, commit->queue);
 	commit_free_all(commit);
 }
 

@@ -27,6 +27,8 @@ struct queue_owner {
 	size_t (*able_nodes)(void *context, const struct queue *queue);
 	/* Nothing waits and nothing is leased, for as long as the task's auto_finish_after says. */
 	void (*on_idle)(void *context, struct queue *queue);
+	/* Results came to the output, or may have. */
+	void (*on_results)(void *context, const struct queue *queue);
 	/* SETTLED; the progress is final. The queue may be freed in here. */
 	void (*on_settled)(void *context, struct queue *queue);
 };

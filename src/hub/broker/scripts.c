@@ -35,6 +35,9 @@ static const struct source SOURCES[SCRIPT_COUNT] = {
 	[SCRIPT_OUTBOX_NEXT] = SOURCE(outbox_next),
 	[SCRIPT_OUTBOX_APPLY] = SOURCE(outbox_apply),
 	[SCRIPT_OUTBOX_DONE] = SOURCE(outbox_done),
+	[SCRIPT_PUSH] = SOURCE(push),
+	[SCRIPT_RESULTS_READ] = SOURCE(results_read),
+	[SCRIPT_RESULTS_TAKE] = SOURCE(results_take),
 };
 
 static struct redis_script scripts[SCRIPT_COUNT];
