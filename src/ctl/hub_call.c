@@ -78,7 +78,7 @@ static void on_pause_over(uv_timer_t *timer)
 }
 
 /* False when the time for it is over. */
-static bool try_again(struct hub_call *call, const struct err *err)
+static bool try_again(struct hub_call *call, const struct http_result *result)
 {
 	struct ctl *ctl = call->ctl;
 	int64_t now = clock_monotonic_ms();
@@ -88,7 +88,8 @@ static bool try_again(struct hub_call *call, const struct err *err)
 	if (now + pause > call->trouble_since_ms + ctl->retry_for_ms)
 		return false;
 	if (!ctl->hub_trouble)
-		ctl_note(ctl, "%s (trying again for %lld s)", err->text, (long long)((ctl->retry_for_ms + 999) / 1000));
+		ctl_note(ctl, "the hub at %s does not answer (%s); trying again for %lld s", ctl->config.hub.value,
+			 *result->text ? result->text : "a proxy says so", (long long)((ctl->retry_for_ms + 999) / 1000));
 	ctl->hub_trouble = true;
 	(void)uv_timer_start(&call->timer, on_pause_over, (uint64_t)pause, 0);
 	return true;
@@ -117,7 +118,7 @@ static void on_done(void *context, const struct http_result *result)
 	AUTO_JSON json_t *json = read_json(call, result);
 	int rc = hub_error_of(call->ctl, &call->request, result, json, &err);
 	bool seen = call->request.once && (result->error ? result->sent : result->status != 503);
-	if (rc && !seen && hub_error_is_transient(&call->request, result, json) && try_again(call, &err))
+	if (rc && !seen && hub_error_is_transient(&call->request, result, json) && try_again(call, result))
 		return;
 	if (!rc || (!result->error && err.code != ERR_UNREACHABLE))
 		note_answer(call);

@@ -67,7 +67,7 @@ void table_add(struct table *table, enum table_style style, const char *format, 
 	buf_init(&shown, 2 * CELL_MAX_BYTES);
 	shown_add(&shown, text, 0);
 	struct cell *cell = new_cell(table);
-	char *kept = cell ? buf_steal(&shown) : NULL;
+	char *kept = cell ? strdup(buf_text(&shown)) : NULL;
 	buf_done(&shown);
 	if (!kept) {
 		table->lost = true;
@@ -180,6 +180,8 @@ int table_print(const struct table *table, FILE *out, const struct terminal *ter
 			const struct cell *cell = row > 0 ? &table->cells[(row - 1) * table->column_count + i] : NULL;
 			rc = add_cell(&line, table, i, cell, widths[i], terminal);
 		}
+		while (!rc && line.len > 0 && line.data[line.len - 1] == ' ')
+			line.data[--line.len] = '\0'; /* where the last cells are empty */
 		if (!rc)
 			(void)fprintf(out, "%s\n", buf_text(&line));
 	}
