@@ -43,6 +43,7 @@ bool node_take_registration(struct node *node, const struct register_message *me
 	node->cpu_count = message->cpu_count;
 	node->slots = message->slots;
 	node->leases = message->leases;
+	node->exec = message->leases && message->exec;
 	node->platform = platform_of_architecture(message->architecture);
 	return replace(&node->hostname, message->hostname) && replace(&node->architecture, message->architecture) &&
 	       replace(&node->run, message->run) && replace(&node->agent_version, message->agent_version) &&
@@ -64,7 +65,10 @@ bool node_runs_processes(const struct node *node)
 
 bool node_can_run(const struct node *node, const struct task_spec *spec)
 {
-	return (node->platform && task_spec_image(spec, node->platform->name)) || (node_runs_processes(node) && spec->command);
+	if (spec->exec.command && !node->exec)
+		return false;
+	return (node->platform && task_spec_image(spec, node->platform->name)) ||
+	       (node_runs_processes(node) && (spec->command || spec->exec.command));
 }
 
 /* A node that fails everything says itself that it runs well. */

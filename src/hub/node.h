@@ -37,6 +37,7 @@ struct node {
 	char *agent_version;             /* NULL from a seed agent */
 	char *runtime;                   /* NULL from a seed agent */
 	bool leases;                     /* understands leased delivery */
+	bool exec;                       /* … and tasks with exec */
 	int64_t epoch;                   /* the last one that was issued to a run of it; 0: none yet */
 	struct node_secret secret;       /* what speaks for it; "" where it never had one */
 	struct node_secret fresh;        /* given at its last registration, and not used yet; "" none */

@@ -16,6 +16,9 @@
 
 enum { BUSY_TIMEOUT_MS = 200 };
 
+/* What a node understands, in the column nodes.leases. */
+enum { UNDERSTANDS_LEASES = 1, UNDERSTANDS_EXEC = 2 };
+
 /* Row n brings a database of version n to version n + 1. Rows are only ever added. */
 static const char *const MIGRATIONS[] = {
 	"CREATE TABLE numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
@@ -274,7 +277,7 @@ int store_put_node(struct store *store, const struct node *node, struct err *err
 	(void)sqlite3_bind_int(statement, 9, node->stop_requested);
 	(void)sqlite3_bind_int64(statement, 10, node->registered_ms);
 	(void)sqlite3_bind_int64(statement, 11, node->seen_wall_ms);
-	(void)sqlite3_bind_int(statement, 12, node->leases);
+	(void)sqlite3_bind_int(statement, 12, (node->leases ? UNDERSTANDS_LEASES : 0) | (node->exec ? UNDERSTANDS_EXEC : 0));
 	(void)sqlite3_bind_int64(statement, 13, node->epoch);
 	bind_text(statement, 14, node->secret.hash[0] ? node->secret.hash : NULL);
 	bind_text(statement, 15, node->fresh.hash[0] ? node->fresh.hash : NULL);
@@ -384,7 +387,8 @@ static int read_node(sqlite3_stmt *row, struct node *node, struct err *err)
 		.run = column_text(row, 5),
 		.agent_version = column_text(row, 6),
 		.runtime = column_text(row, 7),
-		.leases = sqlite3_column_int(row, 11) != 0,
+		.leases = sqlite3_column_int(row, 11) & UNDERSTANDS_LEASES,
+		.exec = sqlite3_column_int(row, 11) & UNDERSTANDS_EXEC,
 	};
 	const char *secret = column_text(row, 13);
 	const char *fresh = column_text(row, 14);

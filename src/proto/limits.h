@@ -28,6 +28,7 @@ enum {
 	LIMIT_LEASE_ITEMS = 1000,        /* of one lease call */
 	LIMIT_ITEM = 16 * 1024 * 1024,   /* bytes of an item's payload that a node takes */
 	LIMIT_RESULT = 16 * 1024 * 1024, /* bytes of all writes of one item */
+	LIMIT_MAX_RESULT = 8 * 1024 * 1024, /* bytes of standard output of a command of `exec` */
 	LIMIT_COMMIT_BODY = 32 * 1024 * 1024,  /* bytes, POST /gridnode/commit */
 	LIMIT_LEASE_ANSWER = 32 * 1024 * 1024, /* bytes */
 	LIMIT_INVENTORY_BODY = 2 * 1024 * 1024, /* bytes, POST /gridnode/inventory: 10,000 pairs and more */

@@ -35,6 +35,8 @@ static json_t *current_config(struct hub *hub, struct node *node, const char *pl
 	const struct task *current = tasks_current(hub->tasks);
 	if (!current)
 		return json_null();
+	if (current->spec.exec.command && !(node && node->exec))
+		return json_null(); /* it would run the image's own program, or none */
 	enum delivery delivery = node && node->leases ? current->spec.delivery : DELIVERY_DIRECT;
 	bool processes = node && node_runs_processes(node);
 	if (delivery != current->spec.delivery && platform && task_spec_image(&current->spec, platform))

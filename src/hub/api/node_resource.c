@@ -27,7 +27,11 @@ static void idle_reason(const struct hub *hub, const struct node *node, char *in
 	into[0] = '\0';
 	if (!current)
 		return;
-	if (node_runs_processes(node) && current->spec.command)
+	if (current->spec.exec.command && !node->exec) {
+		(void)snprintf(into, size, "this agent is too old for exec tasks, such as \"%s\": update gridnode", current->spec.name);
+		return;
+	}
+	if (node_runs_processes(node) && (current->spec.command || current->spec.exec.command))
 		return;
 	if (node_runs_processes(node))
 		(void)snprintf(into, size, "the task \"%s\" has no command, and this node runs no containers", current->spec.name);

@@ -106,7 +106,7 @@ int commit_send_fails(struct queue_commit *commit, const char *holder, char *con
 	queue_call_init(commit->queue, &call);
 	script_call_add_text(&call, holder);
 	add_rules(commit->queue, &call);
-	script_call_add_number(&call, ALONE_MS);
+	script_call_add_number(&call, commit->queue->task->spec.exec.command ? EXEC_ALONE_MS : ALONE_MS);
 	script_call_add_number(&call, (int64_t)items);
 	for (size_t i = 0; i < commit_count(commit->batch); i++) {
 		const struct outcome *outcome = commit_outcome(commit->batch, i);

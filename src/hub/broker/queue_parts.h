@@ -13,6 +13,7 @@ enum {
 	MAX_LOSSES = 10,             /* an item that was lost so often with its node is a dead letter */
 	AVOID_MS = 10 * 1000,        /* for so long another node has the first go at an item that failed */
 	ALONE_MS = 60 * 1000,        /* for so long an item that failed together with others is run alone */
+	EXEC_ALONE_MS = 24 * 60 * 60 * 1000, /* a batch of exec: a thousand of them take their time */
 	QUEUE_TAG_SIZE = 9,
 	CLEAN_SETTLES = 2,           /* in a row, and nothing is out any more */
 };

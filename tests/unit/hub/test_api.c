@@ -376,6 +376,36 @@ static void test_api_nodes_say_why_they_idle(void **state)
 	end(world);
 }
 
+/* An agent that knows no exec would start the image's own program. */
+static void test_api_exec_tasks_are_for_agents_that_know_them(void **state)
+{
+	(void)state;
+	struct world *world = begin();
+	static const char *const AGENTS[] = {"", ", \"leases\": true", ", \"leases\": true, \"exec\": true", ", \"exec\": true"};
+	do_call(world, "POST", "/api/tasks",
+		"{\"name\": \"a\", \"image\": \"i\", \"input_redis\": \"redis://127.0.0.1:1\", \"input_queue\": \"in\","
+		" \"output_queue\": \"out\", \"exec\": [\"x\"]}",
+		201);
+	for (size_t i = 0; i < 4; i++) {
+		char body[256];
+		(void)snprintf(body, sizeof(body),
+			       "{\"hostname\": \"h\", \"architecture\": \"x86_64\", \"cpu_count\": 1, \"run\": \"r\"%s}", AGENTS[i]);
+		json_t *answer = call(world, "POST", "/gridnode/register", body, 200);
+		assert_int_equal(json_is_object(json_object_get(answer, "current_task")), i == 2);
+		json_decref(answer);
+	}
+	json_t *nodes = call(world, "GET", "/api/nodes", NULL, 200);
+	for (size_t i = 0; i < 4; i++) {
+		const char *reason = json_string_value(json_object_get(json_array_get(nodes, i), "idle_reason"));
+		if (i == 2)
+			assert_null(reason);
+		else
+			assert_contains(reason, "this agent is too old for exec tasks");
+	}
+	json_decref(nodes);
+	end(world);
+}
+
 static void test_api_empty_listings(void **state)
 {
 	(void)state;
@@ -444,6 +474,7 @@ int main(void)
 		in_sandbox(test_api_held_call_is_answered_at_its_deadline),
 		in_sandbox(test_api_held_call_refuses_nonsense),
 		in_sandbox(test_api_nodes_say_why_they_idle),
+		in_sandbox(test_api_exec_tasks_are_for_agents_that_know_them),
 		in_sandbox(test_api_empty_listings),
 		in_sandbox(test_api_node_unknown_to_the_hub),
 		in_sandbox(test_api_without_memory_answers_and_changes_nothing),

@@ -68,7 +68,7 @@ static void test_store_node_comes_back_as_it_was(void **state)
 	(void)state;
 	struct store *store = open_store();
 	const struct register_message message = {.hostname = "h\xc3\xa9", .architecture = "aarch64", .cpu_count = 4,
-						 .run = "r", .agent_version = NULL, .runtime = "docker", .slots = 3};
+						 .run = "r", .agent_version = NULL, .runtime = "docker", .slots = 3, .leases = true, .exec = true};
 	struct node *node = calloc(1, sizeof(*node));
 	assert_non_null(node);
 	assert_true(node_take_registration(node, &message));
@@ -94,6 +94,7 @@ static void test_store_node_comes_back_as_it_was(void **state)
 	assert_null(loaded->agent_version);
 	assert_string_equal(loaded->runtime, "docker");
 	assert_true(loaded->stop_requested);
+	assert_true(loaded->leases && loaded->exec);
 	assert_int_equal(loaded->registered_ms, 5);
 	assert_int_equal(loaded->seen_wall_ms, 6);
 	node_free(loaded);
