@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+extern const struct command COMMAND_RUN;
+
 static struct item_source *open_source(struct ctl *ctl, const struct run_options *options, const struct run_words *words,
 				       struct err *err)
 {

@@ -189,8 +189,8 @@ void run_show(struct run *run)
 {
 	char state[256];
 	int64_t now = clock_monotonic_ms();
-	int64_t total = run->attached ? run->pushed : run_input_total(&run->input);
-	bool grows = !run->push_done && total < 0;
+	int64_t total = !run->attached ? run_input_total(&run->input) : run->push ? items_push_count(run->push) : run->pushed;
+	bool grows = !run->push_done && (total < 0 || run->attached);
 	bool partial = run->output->bar || run->ctl->err.is_one;
 	if (run->question || (!sink_is_at_line_start(run->sink) && run->ctl->out.is_one && partial))
 		return;
