@@ -91,12 +91,12 @@ json_t *node_to_json(const struct node *node, const char *idle_reason)
 	clock_format_rfc3339(node->seen_wall_ms, seen);
 	clock_format_rfc3339(node->registered_ms, registered);
 	return json_pack(
-		"{s:s, s:s, s:s, s:s?, s:I, s:s, s:s, s:s?, s:I, s:I, s:s?, s:s?, s:s?, s:s?, s:b, s:s?, s:s?, s:s}",
+		"{s:s, s:s, s:s, s:s?, s:I, s:s, s:s, s:s?, s:I, s:I, s:s?, s:s?, s:s?, s:s?, s:b, s:b, s:s?, s:s?, s:s}",
 		"id", node->id, "hostname", node->hostname, "architecture", node->architecture, "platform",
 		node->platform ? node->platform->name : NULL, "cpu_count", (json_int_t)node->cpu_count, "last_seen", seen,
 		"status", node->online ? "Online" : "Offline", "runtime_status",
 		runtime_status_name(failing ? RUNTIME_STATUS_ERROR : node->runtime_status), "active_containers", (json_int_t)node->active_containers,
 		"slots", (json_int_t)node->slots, "task", node->task, "error", error, "pull", node->pull,
-		"idle_reason", idle_reason, "stop_requested", (int)node->stop_requested, "runtime", node->runtime,
+		"idle_reason", idle_reason, "stop_requested", (int)node->stop_requested, "draining", (int)node->draining, "runtime", node->runtime,
 		"agent_version", node->agent_version, "registered_at", registered);
 }

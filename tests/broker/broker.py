@@ -91,7 +91,7 @@ class Broker:
             flat.append(len(writes))
             for write in writes:
                 flat += [len(write), *write]
-        back, died, texts, partly = self.call("commit", [self.queue, self.base, self.output], [
+        back, died, texts, partly, self.glimpses = self.call("commit", [self.queue, self.base, self.output], [
             holder, self.max_attempts, self.two_nodes, self.avoid_ms, self.require_result, self.destination,
             self.new_seed(), len(sets), *flat])
         assert partly == b""
@@ -106,7 +106,7 @@ class Broker:
         flat = []
         for failure in failures:
             flat += [*failure, "{}", 0][:3] + [int(failure[3]) if len(failure) > 3 else 0]
-        back, died, texts = self.run("fail", holder, self.max_attempts, self.two_nodes, self.avoid_ms, self.alone_ms,
+        back, died, texts, self.glimpses = self.run("fail", holder, self.max_attempts, self.two_nodes, self.avoid_ms, self.alone_ms,
                                      len(failures), *flat)
         self.back, self.died = back, died
         return [text.decode() for text in texts]
@@ -139,6 +139,10 @@ class Broker:
 
     def settle(self):
         return self.run("settle", self.pop)
+
+    def purge(self, cursor=0):
+        """[holders, next cursor, items, dead letters, results]"""
+        return self.call("purge", [self.queue, self.base, self.output], [cursor])
 
     def dead(self, cursor=0, count=100):
         next_cursor, total, flat = self.run("dead_list", cursor, count)

@@ -42,7 +42,7 @@ BY_RULES = {
     "r1 reap brings back what is off the books": (
         "common", "if on_books(id) then\n\t\t\tcount('lost', 1)", "if true then\n\t\t\tcount('lost', 1)"),
     "r5 a lower epoch may take": ("common", "if epoch < tonumber(current) then", "if false then"),
-    "failures are never too many": ("common", "if attempts >= 3 * rules.max_attempts\n", "if false\n"),
+    "failures are never too many": ("common", "local dead = attempts >= 3 * rules.max_attempts\n", "local dead = false\n"),
     "r1 the sender keeps what it committed": ("commit", "call_many('HDEL', held, cleared)\n", ""),
     "r1 the sender keeps what another committed": ("common", "if same or not real then", "if same then"),
     "r1 take gives what is off the books": (
@@ -97,6 +97,10 @@ BY_RULES = {
     "r12 order turned": ("settle", "redis.call('RPOP', key('retry')", "redis.call('LPOP', key('retry')"),
     "r12 retry leaves while somebody holds": ("settle", "local ids = holders == 0 and", "local ids ="),
     "r12 loose writes repeat": ("commit", "redis.call('HSET', key('loose'), holder, digits(set.seq))", ""),
+    "a purge while something is out": ("purge", "if holders > 0 then", "if false then"),
+    "a purge forgets the results": ("purge", "redis.call('UNLINK', output, ", "redis.call('UNLINK', "),
+    "a purge takes a pattern for a name": ("purge", "string.gsub(base, '[%*%?%[%]\\\\]', '\\\\%0')", "base"),
+    "a failure is not seen": ("common", "\tsee(i, payload, attempts, dead)\n", ""),
     "alone is forgotten": ("fail", "if together then", "if false then"),
     "several alone in one answer": ("take", "(alone and alone_given)", "false"),
     "a node gets its own failure back at once": ("take", "if wait or ", "if "),

@@ -1023,3 +1023,96 @@ def test_a_full_redis_takes_no_push_and_lets_results_go():
         assert broker.push("p", 1, b"y" * 1000) == (2, 1, 0)
     finally:
         server.stop()
+
+# ---- what people see of failures ----
+
+def test_failures_show_the_item_its_attempts_and_its_end(broker):
+    broker.max_attempts = 2
+    push(broker, "small", b"\xff" * 3000)
+    small, large = broker.take(n=1).ids
+    broker.fail("a:1", (small, 1), ("nobody's", 1), (large, 1))
+    assert broker.glimpses == [1, b"small", 5, 1, 0, 3, b"\xff" * 1024, 3000, 1, 0]
+    broker.fail("a:1", (small, 1))
+    assert broker.glimpses == []  # told before
+    (small,) = broker.take(n=2, most=1).ids
+    broker.fail("a:1", (small, 2))
+    assert broker.glimpses == [1, b"small", 5, 2, 1]
+
+
+def test_failures_of_refused_results_are_shown_too(broker):
+    push(broker, "x", "y")
+    x, y = broker.take(n=1).ids
+    assert broker.commit("a:1", ([(x, 1)], []), ([(y, 1)], [["LPUSH", "elsewhere", "1"]]))[0] == "ok"
+    assert broker.glimpses == [2, b"y", 1, 1, 0]
+
+
+def test_not_more_than_a_hundred_failures_are_shown_of_a_call(broker):
+    push(broker, *range(150))
+    ids = broker.take(n=1, most=150).ids
+    broker.fail("a:1", *[(item, 1) for item in ids])
+    assert len(broker.glimpses) == 5 * 100
+
+
+# ---- purge ----
+
+def test_a_purge_leaves_nothing_of_the_queue(broker):
+    push(broker, *range(20))
+    broker.redis.lpush(broker.output, "old")
+    broker.redis.set(broker.output + ":idm:taken", 3)
+    broker.redis.set(broker.output + ":roots", "a worker's own key")
+    broker.max_attempts = 1
+    ids = broker.take(n=1, most=10).ids
+    broker.fail("a:1", *[(item, 1) for item in ids[:3]])
+    broker.done("a:1", (ids[3], 1))
+    broker.give_back("a:1", *[(item, 1) for item in ids[4:]])
+    broker.redis.lpush(broker.key("arrived"), "late")
+    broker.redis.set(broker.key("push:somebody"), 17)
+    broker.settle()
+    assert broker.purge() == [0, b"0", 17, 3, 2]
+    assert broker.redis.keys() == [broker.output.encode() + b":roots"]
+    assert broker.purge() == [0, b"0", 0, 0, 0]  # it may be repeated
+
+
+def test_a_purge_touches_nothing_while_something_is_out(broker):
+    push(broker, "a", "b")
+    broker.take(n=1, most=1)
+    before = sorted(broker.redis.keys())
+    assert broker.purge() == [1, b"0", 0, 0, 0]
+    assert sorted(broker.redis.keys()) == before and broker.redis.llen(broker.queue) == 1
+
+
+def test_a_purge_is_of_this_queue_alone(client):
+    odd = Broker(client, queue="j[o]b*?", output="")
+    others = [Broker(client, queue=name, output="") for name in ("job", "jobs", "job*", "j[o]b")]
+    for broker in (odd, *others):
+        push(broker, "x", "y")
+        broker.give_back("a:1", (broker.take(n=1, most=1).ids[0], 1))
+    before = {key for key in client.keys() if not key.startswith(b"{j[o]b*?}")}
+    odd.purge()
+    assert set(client.keys()) == before - {b"j[o]b*?"}
+
+
+def test_a_purge_looks_through_a_large_redis_in_steps(broker):
+    pipe = broker.redis.pipeline()
+    for i in range(5000):
+        pipe.set(f"other:{i}", 1)
+        pipe.set(broker.key(f"push:{i}"), 1)
+    pipe.execute()
+    push(broker, "x")
+    steps, cursor = 0, b"0"
+    while steps == 0 or cursor != b"0":
+        holders, cursor, *_ = broker.purge(cursor)
+        assert holders == 0
+        steps += 1
+    assert steps > 3
+    assert broker.redis.dbsize() == 5000 and not broker.redis.exists(broker.queue)
+
+
+def test_a_full_redis_can_be_purged(broker):
+    push(broker, *range(100))
+    broker.redis.lpush(broker.output, *range(100))
+    broker.redis.config_set("maxmemory", 1)
+    try:
+        assert broker.purge()[2:] == [100, 0, 100]
+    finally:
+        broker.redis.config_set("maxmemory", 0)

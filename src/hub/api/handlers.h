@@ -14,10 +14,19 @@ void handle_task_delete(struct api_call *call);
 void handle_task_next(struct api_call *call);
 void handle_task_finish(struct api_call *call);
 
+/* task_control.c */
+void handle_task_finish_named(struct api_call *call);
+void handle_task_cancel(struct api_call *call);
+void handle_task_pause(struct api_call *call);
+void handle_task_resume(struct api_call *call);
+void handle_task_failures(struct api_call *call);
+
 /* node_resource.c */
 void handle_node_list(struct api_call *call);
 void handle_node_stop(struct api_call *call);
 void handle_node_revoke(struct api_call *call);
+void handle_node_drain(struct api_call *call);
+void handle_node_undrain(struct api_call *call);
 
 /* node_plane.c */
 void handle_node_register(struct api_call *call);

@@ -149,7 +149,7 @@ static void on_sent(void *context, const struct resp_value *reply, const struct 
 static struct queue *queue_of(struct push *push)
 {
 	struct queue *queue = broker_queue(push->hub->broker, push->task_id);
-	if (queue && (push->asks || queue_task(queue)->status != TASK_COMPLETED))
+	if (queue && (push->asks || !task_has_ended(queue_task(queue))))
 		return queue;
 	char message[LIMIT_TASK_NAME + 64];
 	(void)snprintf(message, sizeof(message), "task \"%s\" is completed or deleted: it takes no more items", push->task_name);

@@ -9,6 +9,7 @@
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <utlist.h>
 
 struct broker {
@@ -64,6 +65,12 @@ static void on_idle(void *context, struct queue *queue)
 {
 	struct broker *broker = context;
 	broker->options.on_idle(broker->options.context, queue->task);
+}
+
+static void on_failure(void *context, const struct queue *queue, const struct failure *failure)
+{
+	struct broker *broker = context;
+	broker->options.on_failure(broker->options.context, queue->task, failure);
 }
 
 static void on_settled(void *context, struct queue *queue)
@@ -140,6 +147,54 @@ int broker_check(const struct broker *broker, const struct task_spec *spec, stru
 	return rc ? rc : check_keys(broker, input, spec->input_queue, err);
 }
 
+/* ---- queues that tasks share ---- */
+
+static bool same_place(const char *a, const char *b)
+{
+	struct redis_url one;
+	struct redis_url other;
+	struct err err = {0};
+	bool good = url_parse_redis(a, &one, &err) == 0;
+	bool good_too = url_parse_redis(b, &other, &err) == 0;
+	bool same = good && good_too && one.port == other.port && one.database == other.database &&
+		    strcasecmp(one.host, other.host) == 0;
+	redis_url_done(&one);
+	redis_url_done(&other);
+	return same;
+}
+
+/* Where a task's input (0) or output (1) is. */
+static const char *url_of(const struct broker *broker, const struct task_spec *spec, int which)
+{
+	const char *elsewhere = which ? output_url(broker, spec) : NULL;
+	return elsewhere ? elsewhere : input_url(broker, spec);
+}
+
+bool broker_shares(const struct broker *broker, const struct task_spec *a, const struct task_spec *b)
+{
+	for (int i = 0; i < 2; i++) {
+		for (int k = 0; k < 2; k++) {
+			const char *one = i ? a->output_queue : a->input_queue;
+			const char *other = k ? b->output_queue : b->input_queue;
+			if (one && other && strcmp(one, other) == 0 && same_place(url_of(broker, a, i), url_of(broker, b, k)))
+				return true;
+		}
+	}
+	return false;
+}
+
+int broker_check_purges(const struct broker *broker, const struct task_spec *spec, struct err *err)
+{
+	const struct queue *queue;
+	DL_FOREACH(broker->queues, queue) {
+		if (queue->task->purge && !queue->task->settled && broker_shares(broker, spec, &queue->task->spec))
+			return err_set(err, ERR_EXISTS,
+				       "a queue of this task is one of \"%s\", which is cancelled and still to be purged; try again when it has settled",
+				       queue->task->spec.name);
+	}
+	return 0;
+}
+
 /* ---- queues ---- */
 
 struct queue *broker_queue(const struct broker *broker, const char *task_id)
@@ -178,15 +233,19 @@ static struct queue *open_queue(struct broker *broker, const struct task *task, 
 void broker_task_changed(struct broker *broker, const struct task *task)
 {
 	struct err err = {0};
-	if (task->spec.delivery != DELIVERY_LEASED && task->status == TASK_COMPLETED)
+	if (task->spec.delivery != DELIVERY_LEASED && task_has_ended(task))
 		results_task_ended(broker->results, task);
+	struct queue *queue = broker_queue(broker, task->id);
+	if (task->settled && queue)
+		broker_task_forgotten(broker, task); /* cancelled before anything of it was out */
 	if (task->spec.delivery != DELIVERY_LEASED || task->settled)
 		return;
-	struct queue *queue = broker_queue(broker, task->id);
-	if (queue)
+	if (queue) {
 		queue_set_state(queue, state_for(task));
-	else if (!open_queue(broker, task, &err))
+		queue_set_paused(queue, task->paused);
+	} else if (!open_queue(broker, task, &err)) {
 		log_error(NULL, "task \"%s\": its items cannot be leased: %s", task->spec.name, err.text);
+	}
 }
 
 struct queue *broker_reopen(struct broker *broker, const struct task *task, struct err *err)
@@ -275,6 +334,7 @@ struct broker *broker_new(uv_loop_t *loop, const struct broker_options *options)
 					     .able_nodes = able_nodes,
 					     .on_idle = on_idle,
 					     .on_results = on_results,
+					     .on_failure = on_failure,
 					     .on_settled = on_settled};
 	broker->links = redis_links_new(loop, &links);
 	broker->results = broker->links ? results_new(broker->links) : NULL;

@@ -4,6 +4,7 @@
 #include "base/config.h"
 #include "base/err.h"
 #include "hub/broker/queue.h"
+#include "hub/failures.h"
 #include "hub/broker/results.h"
 #include "hub/task.h"
 
@@ -22,6 +23,8 @@ struct broker_options {
 	size_t (*able_nodes)(void *context, const struct task *task);
 	/* auto_finish: nothing is left to do. */
 	void (*on_idle)(void *context, const struct task *task);
+	/* An attempt with one of the task's items failed. */
+	void (*on_failure)(void *context, const struct task *task, const struct failure *failure);
 	/* Nothing of the task is on the books any more: its final numbers, borrowed. */
 	void (*on_settled)(void *context, const struct task *task, json_t *progress);
 };
@@ -33,8 +36,14 @@ void broker_close(struct broker *broker);
 /* Whether the broker could serve the task: it has a Redis, on a host that is allowed. Says nothing about whether it answers. */
 int broker_check(const struct broker *broker, const struct task_spec *spec, struct err *err) MUST_CHECK;
 
-/* The task's status has changed, or it is new, or it was loaded. Direct tasks have no queue; nor has a completed one that has
- * settled. */
+/* Whether an input or output queue of one is one of the other's: the same name at the same Redis. */
+bool broker_shares(const struct broker *broker, const struct task_spec *a, const struct task_spec *b);
+
+/* Whether the task, of whatever delivery, would use a queue that is still to be emptied (a purge). */
+int broker_check_purges(const struct broker *broker, const struct task_spec *spec, struct err *err) MUST_CHECK;
+
+/* The task's status has changed, or it is paused or resumed, or it is new, or it was loaded. Direct tasks have no queue; nor has one
+ * that has ended and settled. */
 void broker_task_changed(struct broker *broker, const struct task *task);
 
 /* The task will be gone. */

@@ -1,9 +1,9 @@
 /* One leased task's queue: its items leave Redis only through here, and come to rest only through here.
  *
- *   WAITING --the task starts--> RUNNING --it ends--> DRAINING --no holder left, all is back--> SETTLED
+ *   WAITING --the task starts--> RUNNING --it ends--> DRAINING --no holder left, all is back (and purged)--> SETTLED
  *
  * WAITING    the task waits: only looked at
- * RUNNING    leases are given
+ * RUNNING    leases are given; none while the task is paused: calls are held as if nothing were there
  * DRAINING   no new leases; commits, failures and returns of what is out are taken, the overdue reaped, the rest put back
  * SETTLED    nothing of the task is on the books any more
  *

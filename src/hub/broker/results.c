@@ -56,7 +56,7 @@ static int64_t number(const struct resp_value *reply, size_t i)
 /* Nothing of the task is out any more, so nothing more is written. What a direct task's workers do the hub does not see. */
 static bool has_ended(const struct task *task)
 {
-	return task->status == TASK_COMPLETED && (task->settled || task->spec.delivery != DELIVERY_LEASED);
+	return task_has_ended(task) && (task->settled || task->spec.delivery != DELIVERY_LEASED);
 }
 
 /* ---- asking Redis ---- */
