@@ -5,6 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+extern const struct command COMMAND_RUN;
+extern const struct command COMMAND_ATTACH;
+extern const struct command COMMAND_SUBMIT;
+extern const struct command COMMAND_PUSH;
+extern const struct command COMMAND_RESULTS;
+extern const struct command COMMAND_WATCH;
+extern const struct command COMMAND_WAIT;
 extern const struct command COMMAND_TASKS;
 extern const struct command COMMAND_TASK;
 extern const struct command COMMAND_NEXT;
@@ -31,6 +38,13 @@ extern const struct command COMMAND_COMPLETE_NAMES;
 extern const struct command COMMAND_MAN;
 
 const struct command *const COMMANDS[] = {
+	&COMMAND_RUN,
+	&COMMAND_ATTACH,
+	&COMMAND_SUBMIT,
+	&COMMAND_PUSH,
+	&COMMAND_RESULTS,
+	&COMMAND_WATCH,
+	&COMMAND_WAIT,
 	&COMMAND_TASKS,
 	&COMMAND_TASK,
 	&COMMAND_NEXT,

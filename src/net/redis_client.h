@@ -21,7 +21,8 @@ struct tls_context;
  *                               same), ERR_CANCELLED (the client was closed)
  *   err set, reply RESP_ERROR   Redis refused; err holds the meaning and none of Redis' text but the first word:
  *                               ERR_DENIED (NOAUTH, WRONGPASS, NOPERM), ERR_INVALID (a Redis Cluster's redirection, a wrong
- *                               type, any other), ERR_STATE (READONLY, OOM, BUSY, MISCONF, …), ERR_NOT_FOUND (NOSCRIPT) */
+ *                               type, any other), ERR_STATE (READONLY, BUSY, MISCONF, …), ERR_NO_SPACE (OOM),
+ *                               ERR_NOT_FOUND (NOSCRIPT) */
 typedef void redis_on_reply(void *context, const struct resp_value *reply, const struct err *err);
 
 struct redis_client_options {

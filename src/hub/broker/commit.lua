@@ -104,7 +104,7 @@ local function real_ids(set)
 end
 
 -- The set does not land: what the sender holds by those very takes goes back, charged where there is a reason.
-local function give_back(set, reason)
+local function give_back(set, reason, i)
 	for _, pair in ipairs(set.ids) do
 		local id = pair[1]
 		if let_go(holder, id, pair[2]) then
@@ -113,7 +113,7 @@ local function give_back(set, reason)
 			else
 				count('returned', 1)
 			end
-			if reason and charge(holder, id, cjson.encode({ reason = reason }), rules) then
+			if reason and charge(holder, id, cjson.encode({ reason = reason }), rules, i) then
 				died = died + 1
 			else
 				redis.call('RPUSH', key('retry'), id)
@@ -174,7 +174,7 @@ local function commit_loose(set)
 	return 'ok'
 end
 
-local function commit_set(set)
+local function commit_set(set, i)
 	local real = real_ids(set)
 	if real < #set.ids then
 		give_back(set, nil)
@@ -183,7 +183,7 @@ local function commit_set(set)
 	end
 	local there, reason = check(set)
 	if not there then
-		give_back(set, reason)
+		give_back(set, reason, i)
 		return reason
 	end
 	land(set, there)
@@ -194,11 +194,11 @@ end
 
 local answers = {}
 for i, set in ipairs(sets) do
-	answers[i] = set.seq and commit_loose(set) or commit_set(set)
+	answers[i] = set.seq and commit_loose(set) or commit_set(set, i)
 end
 flush_writes()
 call_many('HDEL', held, cleared)
 forget(cleared)
 drop_if_empty(holder)
 save_counts()
-return { back, died, answers, partly or '' }
+return { back, died, answers, partly or '', glimpses }
