@@ -81,26 +81,24 @@ static int send_all(struct gateway_link *link, struct err *err)
 	return 0;
 }
 
-/* The next message. A wait begins with poll: the answer is never there already. */
-static int receive(struct gateway_link *link, const struct resp_value **value, struct err *err)
+/* The next message; NULL after an error. */
+static const struct resp_value *receive(struct gateway_link *link, struct err *err)
 {
 	static char chunk[CHUNK];
-	for (;;) {
-		int rc = resp_reader_next(link->reader, value, err);
-		if (rc || *value)
-			return rc;
+	const struct resp_value *value = NULL;
+	int rc = resp_reader_next(link->reader, &value, err);
+	while (!rc && !value) {
 		rc = wait_for(link, POLLIN, 0, err);
 		if (rc)
-			return rc;
+			break;
 		ssize_t len = recv(link->fd, chunk, sizeof(chunk), 0);
 		if (len < 0 && (errno == EAGAIN || errno == EINTR))
 			continue;
-		if (len <= 0)
-			return lost(err);
-		rc = resp_reader_feed(link->reader, chunk, (size_t)len, err);
-		if (rc)
-			return rc;
+		rc = len > 0 ? resp_reader_feed(link->reader, chunk, (size_t)len, err) : lost(err);
+		if (!rc)
+			rc = resp_reader_next(link->reader, &value, err);
 	}
+	return rc ? NULL : value;
 }
 
 /* ---- questions and answers ---- */
@@ -112,13 +110,11 @@ static int refused(const char *what, const struct resp_value *answer, struct err
 	return err_set(err, ERR_PROTOCOL, "the gateway refuses %s: %.*s", what, TEXT_MAX, answer->text);
 }
 
-static int ask(struct gateway_link *link, size_t argc, const char *const *argv, const struct resp_value **answer,
-	       struct err *err)
+/* NULL after an error. */
+static const struct resp_value *ask(struct gateway_link *link, size_t argc, const char *const *argv, struct err *err)
 {
-	if (resp_add_command(&link->out, argc, argv, NULL))
-		return out_of_memory(err);
-	int rc = send_all(link, err);
-	return rc ? rc : receive(link, answer, err);
+	int rc = resp_add_command(&link->out, argc, argv, NULL) ? out_of_memory(err) : send_all(link, err);
+	return rc ? NULL : receive(link, err);
 }
 
 static int connect_to(struct gateway_link *link, const struct gateway_address *address, struct err *err)
@@ -145,18 +141,17 @@ static int authenticate(struct gateway_link *link, const struct gateway_address 
 {
 	if (!*address->password)
 		return 0;
-	const struct resp_value *answer;
-	int rc = ask(link, 2, (const char *[]){"AUTH", address->password}, &answer, err);
+	const struct resp_value *answer = ask(link, 2, (const char *[]){"AUTH", address->password}, err);
 	if (link->out.data)
 		explicit_bzero(link->out.data, link->out.capacity);
-	if (rc)
-		return rc;
+	if (!answer)
+		return err->code;
 	return resp_is(answer, "OK") ? 0 : refused("AUTH", answer, err);
 }
 
-int gateway_link_open(struct gateway_link **out, struct gateway_address *address, struct err *err)
+int gateway_link_open(struct gateway_link **opened, struct gateway_address *address, struct err *err)
 {
-	struct gateway_link *link = *out = calloc(1, sizeof(*link));
+	struct gateway_link *link = *opened = calloc(1, sizeof(*link));
 	if (!link)
 		return out_of_memory(err);
 	link->fd = -1;
@@ -183,10 +178,9 @@ void gateway_link_free(struct gateway_link *link)
 
 int gateway_link_exec(struct gateway_link *link, const char **text, size_t *len, struct err *err)
 {
-	const struct resp_value *answer;
-	int rc = ask(link, 2, (const char *[]){"IDM", "EXEC"}, &answer, err);
-	if (rc)
-		return rc;
+	const struct resp_value *answer = ask(link, 2, (const char *[]){"IDM", "EXEC"}, err);
+	if (!answer)
+		return err->code;
 	if (answer->type != RESP_BULK)
 		return refused("IDM EXEC", answer, err);
 	*text = answer->text;
@@ -250,20 +244,23 @@ static int take_items(struct gateway_link *link, const struct resp_value *answer
 int gateway_link_next(struct gateway_link *link, size_t max, const struct gateway_item **items, size_t *count, struct err *err)
 {
 	char number[24];
-	const struct resp_value *answer;
 	(void)snprintf(number, sizeof(number), "%zu", max);
 	if (resp_add_command(&link->out, 3, (const char *[]){"IDM", "NEXT", number}, NULL))
 		return out_of_memory(err);
 	int rc = send_all(link, err);
-	for (; !rc && link->acknowledgments; link->acknowledgments--) {
-		rc = receive(link, &answer, err);
-		if (!rc && answer->type != RESP_STATUS && answer->type != RESP_INTEGER)
-			rc = refused("a result or a failure", answer, err);
+	if (rc)
+		return rc;
+	for (; link->acknowledgments; link->acknowledgments--) {
+		const struct resp_value *told = receive(link, err);
+		if (!told)
+			return err->code;
+		if (told->type != RESP_STATUS && told->type != RESP_INTEGER)
+			return refused("a result or a failure", told, err);
 	}
-	if (!rc)
-		rc = receive(link, &answer, err);
-	if (!rc)
-		rc = take_items(link, answer, max, err);
+	const struct resp_value *answer = receive(link, err);
+	if (!answer)
+		return err->code;
+	rc = take_items(link, answer, max, err);
 	if (rc)
 		return rc;
 	*items = link->items;
