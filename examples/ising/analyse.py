@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Judges the results of an Ising scan against the exact solution, and draws them.
 
-    redis-cli --raw LRANGE ising:output 0 -1 > results.jsonl
-    ./analyse.py --items items.jsonl --picture ising.png results.jsonl
+    gridctl run --image ising -- /ising {1} {2} {3} {4} < items.tsv > results.jsonl
+    ./analyse.py --items items.tsv --picture ising.png -- results.jsonl
 
 The exit status is 0 only if
   1. every item has exactly one result, matched by (L, T, seed), and there is nothing else;
@@ -33,6 +33,13 @@ TAIL = 1e-4
 MIN_WIDTHS = 8
 
 Point = collections.namedtuple("Point", "size temperature seeds energy energy_error m m_error tau")
+
+
+def read_items(file):
+    """What items.py wrote."""
+    for line in file:
+        size, temperature, sweeps, seed = line.split("\t")
+        yield {"L": int(size), "T": float(temperature), "sweeps": int(sweeps), "seed": int(seed)}
 
 
 def read_lines(file):
@@ -272,7 +279,7 @@ def parse_arguments():
 
 def main():
     arguments = parse_arguments()
-    items = [item for file in arguments.items for item in read_lines(file)]
+    items = [item for file in arguments.items for item in read_items(file)]
     results = [result for file in arguments.results for result in read_lines(file)]
     complaints = check_completeness(items, results)
 

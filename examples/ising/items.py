@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
-"""Writes the parameter sets of a temperature scan of the 2-D Ising model, one JSON object a line.
+"""Writes the parameter sets of a temperature scan of the 2-D Ising model, one a line: L, T, sweeps, seed, with tabs between.
 
-    ./items.py > items.jsonl
-    xargs -d '\\n' redis-cli LPUSH ising:input < items.jsonl
+    ./items.py > items.tsv
+    gridctl run --image ising -- /ising {1} {2} {3} {4} < items.tsv > results.jsonl
 
 Every (L, T, seed) occurs once, which is how analyse.py tells each item's result from the others.
 """
 import argparse
-import json
 import sys
 
 
@@ -42,8 +41,7 @@ def main():
     for seed in range(1, arguments.seeds + 1):
         for size in arguments.size:
             for temperature in temperatures(arguments.first, arguments.last, arguments.step):
-                item = {"L": size, "T": temperature, "sweeps": arguments.sweeps, "seed": seed}
-                print(json.dumps(item))
+                print(size, temperature, arguments.sweeps, seed, sep="\t")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 /* The square-lattice Ising model, J = k_B = 1, no field, periodic in both directions. The simulation calls it; it knows
- * nothing of measuring plans, items or Redis. Energies are per lattice, and integers, so they carry no rounding. */
+ * nothing of measuring plans, or items. Energies are per lattice, and integers, so they carry no rounding. */
 #pragma once
 
 #include <stdint.h>

@@ -1,4 +1,4 @@
-/* Owns the plan of a measurement: how long to equilibrate, what one sweep is, and the statistics. The worker calls it.
+/* Owns the plan of a measurement: how long to equilibrate, what one sweep is, and the statistics. The program calls it.
  * It never touches spins itself. */
 #include "simulation.h"
 
@@ -72,16 +72,14 @@ static void advance(struct model *model, int clusters)
 
 /* Equilibrates, and returns how many clusters flip about as many spins as there are. Only here may a sweep end once
  * enough spins are flipped: it would do so after a large cluster more often than not, which biases what is measured, so
- * the measured sweeps all have the same number. -1 if stopped. */
-static int equilibrate(struct model *model, const struct simulation_plan *plan, const volatile sig_atomic_t *stop)
+ * the measured sweeps all have the same number. */
+static int equilibrate(struct model *model, const struct simulation_plan *plan)
 {
 	int64_t rounds = plan->sweeps / 10 > 100 ? plan->sweeps / 10 : 100;
 	int64_t sites = (int64_t)plan->size * plan->size;
 	int64_t clusters = 0;
 	int64_t all_flipped = 0;
 	for (int64_t round = 0; round < rounds; round++) {
-		if (*stop)
-			return -1;
 		model_sweep(model);
 		for (int64_t flipped = 0; flipped < sites; clusters++) {
 			int size = model_flip_cluster(model);
@@ -93,12 +91,9 @@ static int equilibrate(struct model *model, const struct simulation_plan *plan, 
 	return per_sweep > 1 ? (int)per_sweep : 1;
 }
 
-static enum simulation_end measure(struct model *model, const struct simulation_plan *plan,
-                                   const volatile sig_atomic_t *stop, struct simulation_result *result)
+static void measure(struct model *model, const struct simulation_plan *plan, struct simulation_result *result)
 {
-	int clusters = equilibrate(model, plan, stop);
-	if (clusters < 0)
-		return SIMULATION_STOPPED;
+	int clusters = equilibrate(model, plan);
 
 	/* What does not fill the blocks evenly is measured nevertheless: blocks are rounded up. */
 	int64_t length = (plan->sweeps + SIMULATION_BLOCKS - 1) / SIMULATION_BLOCKS;
@@ -107,8 +102,6 @@ static enum simulation_end measure(struct model *model, const struct simulation_
 	struct series magnetisation = {0};
 	for (int block = 0; block < SIMULATION_BLOCKS; block++) {
 		for (int64_t i = 0; i < length; i++) {
-			if (*stop)
-				return SIMULATION_STOPPED;
 			advance(model, clusters);
 			series_add(&energy, (double)model_energy(model) / spins);
 			series_add(&magnetisation, fabs((double)model_magnetisation(model)) / spins);
@@ -125,16 +118,14 @@ static enum simulation_end measure(struct model *model, const struct simulation_
 		.tau = series_tau(&energy, length * SIMULATION_BLOCKS),
 		.clusters_per_sweep = clusters,
 	};
-	return SIMULATION_DONE;
 }
 
-enum simulation_end simulation_run(const struct simulation_plan *plan, const volatile sig_atomic_t *stop,
-                                   struct simulation_result *result)
+int simulation_run(const struct simulation_plan *plan, struct simulation_result *result)
 {
 	struct model *model = model_new(plan->size, plan->temperature, plan->seed);
 	if (!model)
-		return SIMULATION_NO_MEMORY;
-	enum simulation_end end = measure(model, plan, stop, result);
+		return -1;
+	measure(model, plan, result);
 	model_free(model);
-	return end;
+	return 0;
 }

@@ -1,8 +1,7 @@
-/* One simulation: equilibrate, measure, and tell means with errors that honour the autocorrelation. The worker calls it
- * for each item. It never blocks, and a stop flag ends it within one sweep. */
+/* One simulation: equilibrate, measure, and tell means with errors that honour the autocorrelation. The program calls it
+ * once. */
 #pragma once
 
-#include <signal.h>
 #include <stdint.h>
 
 /* What an item asks for. */
@@ -22,10 +21,8 @@ struct simulation_result {
 	int clusters_per_sweep;
 };
 
-enum simulation_end { SIMULATION_DONE, SIMULATION_STOPPED, SIMULATION_NO_MEMORY };
-
 /* NULL if the plan can be run, otherwise what is wrong with it. */
 const char *simulation_check(const struct simulation_plan *plan);
 
-enum simulation_end simulation_run(const struct simulation_plan *plan, const volatile sig_atomic_t *stop,
-                                   struct simulation_result *result);
+/* 0, or -1 without memory. */
+int simulation_run(const struct simulation_plan *plan, struct simulation_result *result);

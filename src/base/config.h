@@ -77,3 +77,6 @@ struct config_place {
 	bool exists;
 };
 int config_find(const char *file_name, const char *given, struct config_place *place, struct err *err) MUST_CHECK;
+
+/* ${XDG_CONFIG_HOME:-~/.config}/idm-gridcore/FILE_NAME; free() it. NULL without memory, or where the user has no home. */
+char *config_user_path(const char *file_name) MUST_CHECK;

@@ -191,7 +191,7 @@ static char *join(const char *directory, const char *middle, const char *file_na
 	return buf_steal(&path);
 }
 
-static char *user_path(const char *file_name)
+char *config_user_path(const char *file_name)
 {
 	const char *config_home = getenv("XDG_CONFIG_HOME");
 	if (config_home && config_home[0] == '/')
@@ -223,7 +223,7 @@ int config_find(const char *file_name, const char *given, struct config_place *p
 		return found(place, strdup(from_environment), err);
 
 	AUTO_FREE char *system = join(SYSTEM_DIRECTORY, "", file_name);
-	AUTO_FREE char *user = user_path(file_name);
+	AUTO_FREE char *user = config_user_path(file_name);
 	if (!system)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	if (is_there(system) || !user || (!is_there(user) && geteuid() == 0))

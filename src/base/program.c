@@ -14,7 +14,7 @@ struct options {
 	bool check_config;
 };
 
-enum { OPTION_CHECK_CONFIG = 256, OPTION_LOG_LEVEL, OPTION_VERSION };
+enum { OPTION_CHECK_CONFIG = 256, OPTION_LOG_LEVEL, OPTION_VERSION, OPTION_MAN };
 
 static const struct option LONG_OPTIONS[] = {
 	{"config", required_argument, NULL, 'c'},
@@ -22,6 +22,7 @@ static const struct option LONG_OPTIONS[] = {
 	{"log-level", required_argument, NULL, OPTION_LOG_LEVEL},
 	{"version", no_argument, NULL, OPTION_VERSION},
 	{"help", no_argument, NULL, 'h'},
+	{"man", no_argument, NULL, OPTION_MAN}, /* for the build: a man page in troff */
 	{NULL, 0, NULL, 0},
 };
 
@@ -50,6 +51,7 @@ static void print_help(const struct program *program)
 	       "  -c, --config FILE     read this configuration file\n"
 	       "      --check-config    check the configuration, say what is wrong with it, and end\n"
 	       "      --log-level LEVEL error, warn, info or debug\n"
+	       "%s"
 	       "      --version         print the version and end\n"
 	       "  -h, --help            print this and end\n\n"
 	       "Configuration file, the first of:\n"
@@ -57,7 +59,7 @@ static void print_help(const struct program *program)
 	       "  ${XDG_CONFIG_HOME:-~/.config}/idm-gridcore/%s\n"
 	       "Where there is none, a commented one is written.\n\n"
 	       "Its keys, with their defaults:\n",
-	       program->name, program->purpose, file, file);
+	       program->name, program->purpose, program->more_options ? program->more_options : "", file, file);
 	print_keys(program->config);
 	printf("\nIt logs to standard error and ends on SIGTERM or SIGINT.\n"
 	       "Exit status: 0 ended in order, 1 failed, 2 wrong command line, 78 wrong or incomplete configuration.\n");
@@ -84,6 +86,10 @@ static bool parse_options(const struct program *program, int argc, char **argv, 
 			break;
 		case OPTION_VERSION:
 			printf("%s %s\n", program->name, PROJECT_VERSION);
+			*exit_code = 0;
+			return false;
+		case OPTION_MAN:
+			program_print_man(program);
 			*exit_code = 0;
 			return false;
 		case 'h':
@@ -132,7 +138,8 @@ static bool first_run(const struct program *program, const char *path, int *exit
 		*exit_code = EXIT_CODE_CONFIG;
 		return false;
 	}
-	log_info(NULL, "wrote a first configuration to %s: %s", path, program->first_steps);
+	log_info(NULL, "wrote a first configuration to %s: %s", path, program->first_file);
+	log_info(NULL, "next: %s", program->first_steps);
 	*exit_code = EXIT_CODE_CONFIG;
 	return program->runs_unconfigured;
 }

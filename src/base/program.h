@@ -15,13 +15,20 @@ enum {
 struct program {
 	const char *name;                 /* "computehub" */
 	const char *purpose;              /* one line for --help */
+	const char *more_options;         /* lines for --help about options that main.c takes itself; NULL: none */
 	const struct config_table *config;
 	/* Values for the sample that a first run writes, for example a fresh token. NULL: none. */
 	size_t (*first_values)(struct config_initial *into, size_t max);
-	/* Whether the program can work with such a fresh file; if not, `first_steps` says what to fill in. */
+	/* Whether the program can work with such a fresh file, and goes on with it. */
 	bool runs_unconfigured;
+	/* What the first run's log says behind where that file is, and in a line of its own behind "next: ": what its reader
+	 * does now, with the commands to type. */
+	const char *first_file;
 	const char *first_steps;
 };
+
+/* The program's man page, in troff, from what stands above (program_man.c). */
+void program_print_man(const struct program *program);
 
 struct program_start {
 	char *config_path; /* free() it */

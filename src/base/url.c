@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 static void cleanup_curl_url(CURLU **url)
 {
@@ -107,6 +108,33 @@ int url_check_redis(const char *url, struct err *err)
 	return 0;
 }
 
+/* The path of unix:///path, as it stands there; NULL for any other URL. */
+static const char *socket_path(const char *url)
+{
+	static const char SCHEME[] = "unix://";
+	size_t len = sizeof(SCHEME) - 1;
+	return strncmp(url, SCHEME, len) == 0 && url[len] == '/' ? url + len : NULL;
+}
+
+static int check_socket(const char *path, struct err *err)
+{
+	size_t max = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+	if (strlen(path) > max)
+		return err_set(err, ERR_INVALID, "the path of the socket is longer than %zu bytes", max);
+	for (const char *c = path; *c; c++) {
+		if ((unsigned char)*c < 0x20 || *c == 0x7f || *c == '?')
+			return err_set(err, ERR_INVALID,
+				       "the path of the socket has a '?' or a control character in it (unix:// takes a path alone)");
+	}
+	return 0;
+}
+
+int url_check_own_redis(const char *url, struct err *err)
+{
+	const char *path = socket_path(url);
+	return path ? check_socket(path, err) : url_check_redis(url, err);
+}
+
 /* A copy of a part, decoded and in our own memory; NULL where there is none. */
 static int copy_part(CURLU *parsed, CURLUPart what, char **into, struct err *err)
 {
@@ -136,9 +164,13 @@ static void strip_brackets(char *host)
 int url_parse_redis(const char *url, struct redis_url *parts, struct err *err)
 {
 	*parts = (struct redis_url){.port = 6379};
-	int rc = url_check_redis(url, err);
+	int rc = url_check_own_redis(url, err);
 	if (rc)
 		return rc;
+	if (socket_path(url)) {
+		parts->socket = strdup(socket_path(url));
+		return parts->socket ? 0 : err_set(err, ERR_NOMEM, "out of memory");
+	}
 	AUTO_URL CURLU *parsed = curl_url();
 	rc = parse(parsed, url, err);
 	if (!rc)
@@ -172,6 +204,7 @@ int url_parse_redis(const char *url, struct redis_url *parts, struct err *err)
 
 void redis_url_done(struct redis_url *parts)
 {
+	free(parts->socket);
 	free(parts->host);
 	free(parts->user);
 	if (parts->password)
@@ -182,6 +215,8 @@ void redis_url_done(struct redis_url *parts)
 
 char *url_masked(const char *url)
 {
+	if (socket_path(url) && check_socket(socket_path(url), NULL) == 0)
+		return strdup(url);
 	AUTO_URL CURLU *parsed = curl_url();
 	if (parse(parsed, url, NULL))
 		return strdup("***");

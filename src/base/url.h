@@ -12,8 +12,13 @@ int url_check_http(const char *url, struct err *err) MUST_CHECK;
 /* redis://[user][:password@]host[:port][/database] or rediss://…, as users write it for their containers. */
 int url_check_redis(const char *url, struct err *err) MUST_CHECK;
 
+/* The same, and unix:///path/of/a/socket: for a Redis that the hub's own configuration names, never for one that a task
+ * names. */
+int url_check_own_redis(const char *url, struct err *err) MUST_CHECK;
+
 /* A Redis URL's parts, decoded, for whoever connects. */
 struct redis_url {
+	char *socket;    /* of unix://…, which has no other part; else NULL */
 	bool tls;        /* rediss:// */
 	char *host;      /* an IPv6 address without its brackets */
 	unsigned port;   /* 6379 if none is named */
@@ -22,7 +27,7 @@ struct redis_url {
 	unsigned database;
 };
 
-/* Stricter than url_check_redis, since here nobody else will read it: a user without a password (which some clients take
+/* Stricter than url_check_own_redis, since here nobody else will read it: a user without a password (which some clients take
  * for a password, and others for a user) and a query are refused. redis_url_done it; also after an error. */
 int url_parse_redis(const char *url, struct redis_url *parts, struct err *err) MUST_CHECK;
 void redis_url_done(struct redis_url *parts);

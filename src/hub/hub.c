@@ -117,6 +117,12 @@ static void on_task_idle(void *context, const struct task *task)
 		log_error(NULL, "task \"%s\" could not be finished: %s", task->spec.name, err.text);
 }
 
+static void on_task_failure(void *context, const struct task *task, const struct failure *failure)
+{
+	struct hub *hub = context;
+	tasks_note_failure(hub->tasks, task, failure, hub_now().wall_ms);
+}
+
 static void on_task_settled(void *context, const struct task *task, json_t *progress)
 {
 	struct hub *hub = context;
@@ -233,6 +239,7 @@ static int open_broker(struct hub *hub, struct err *err)
 		.context = hub,
 		.able_nodes = able_nodes,
 		.on_idle = on_task_idle,
+		.on_failure = on_task_failure,
 		.on_settled = on_task_settled,
 	};
 	int rc = scripts_init(err);

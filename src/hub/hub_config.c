@@ -62,8 +62,9 @@ static const struct config_key KEYS[] = {
 	{.name = "request_timeout", .type = CONFIG_INTEGER, .offset = FIELD(request_timeout_s), .fallback = "60",
 	 .min = 1, .max = 3600, .unit = "seconds",
 	 .help = "A connection that has not sent a whole request after so long is closed."},
-	{.name = "redis_url", .type = CONFIG_STRING, .offset = FIELD(redis_url), .check = url_check_redis,
-	 .help = "The Redis of tasks that name none: redis://[user][:password@]host[:port][/database]."},
+	{.name = "redis_url", .type = CONFIG_STRING, .offset = FIELD(redis_url), .check = url_check_own_redis,
+	 .help = "The Redis of tasks that name none: redis://[user][:password@]host[:port][/database], rediss://..., or\n"
+		 "unix:///path/of/its/socket (which no task may name)."},
 	{.name = "redis_hosts", .type = CONFIG_STRINGS, .offset = FIELD(redis_hosts),
 	 .help = "Patterns (* and ?) of the hosts that tasks may name as their Redis. Empty: any host."},
 	{.name = "redis_link_local", .type = CONFIG_BOOLEAN, .offset = FIELD(redis_link_local), .fallback = "false",

@@ -28,7 +28,9 @@ static const struct program PROGRAM = {
 	.config = &HUB_CONFIG_TABLE,
 	.first_values = first_values,
 	.runs_unconfigured = true,
-	.first_steps = "its join_token is for your nodes (gridnode.toml), its admin_token for your own calls",
+	.first_file = "fresh tokens, and the defaults; this hub goes on with it",
+	.first_steps = "run what \"gridctl join-command\" prints on each machine that shall compute; then a first job: "
+		       "seq 10 | gridctl run --image busybox -- awk '{ print $1 * $1 }'",
 };
 
 static int run(const struct hub_config *config)

@@ -44,6 +44,7 @@ bool node_take_registration(struct node *node, const struct register_message *me
 	node->cpu_count = message->cpu_count;
 	node->slots = message->slots;
 	node->leases = message->leases;
+	node->exec = message->leases && message->exec;
 	node->platform = platform_of_architecture(message->architecture);
 	return replace(&node->hostname, message->hostname) && replace(&node->architecture, message->architecture) &&
 	       replace(&node->run, message->run) && replace(&node->agent_version, message->agent_version) &&
@@ -65,7 +66,10 @@ bool node_runs_processes(const struct node *node)
 
 bool node_can_run(const struct node *node, const struct task_spec *spec)
 {
-	return (node->platform && task_spec_image(spec, node->platform->name)) || (node_runs_processes(node) && spec->command);
+	if (spec->exec.command && !node->exec)
+		return false;
+	return (node->platform && task_spec_image(spec, node->platform->name)) ||
+	       (node_runs_processes(node) && (spec->command || spec->exec.command));
 }
 
 /* A node that fails everything says itself that it runs well. */
@@ -88,12 +92,12 @@ json_t *node_to_json(const struct node *node, const char *idle_reason)
 	clock_format_rfc3339(node->seen_wall_ms, seen);
 	clock_format_rfc3339(node->registered_ms, registered);
 	return json_pack(
-		"{s:s, s:s, s:s, s:s?, s:I, s:s, s:s, s:s?, s:I, s:I, s:s?, s:s?, s:s?, s:s?, s:b, s:s?, s:s?, s:s}",
+		"{s:s, s:s, s:s, s:s?, s:I, s:s, s:s, s:s?, s:I, s:I, s:s?, s:s?, s:s?, s:s?, s:b, s:b, s:s?, s:s?, s:s}",
 		"id", node->id, "hostname", node->hostname, "architecture", node->architecture, "platform",
 		node->platform ? node->platform->name : NULL, "cpu_count", (json_int_t)node->cpu_count, "last_seen", seen,
 		"status", node->online ? "Online" : "Offline", "runtime_status",
 		runtime_status_name(failing ? RUNTIME_STATUS_ERROR : node->runtime_status), "active_containers", (json_int_t)node->active_containers,
 		"slots", (json_int_t)node->slots, "task", node->task, "error", error, "pull", node->pull,
-		"idle_reason", idle_reason, "stop_requested", (int)node->stop_requested, "runtime", node->runtime,
+		"idle_reason", idle_reason, "stop_requested", (int)node->stop_requested, "draining", (int)node->draining, "runtime", node->runtime,
 		"agent_version", node->agent_version, "registered_at", registered);
 }

@@ -37,11 +37,13 @@ struct node {
 	char *agent_version;             /* NULL from a seed agent */
 	char *runtime;                   /* NULL from a seed agent */
 	bool leases;                     /* understands leased delivery */
+	bool exec;                       /* … and tasks with exec */
 	int64_t epoch;                   /* the last one that was issued to a run of it; 0: none yet */
 	struct node_secret secret;       /* what speaks for it; "" where it never had one */
 	struct node_secret *fresh;       /* given at its last registration, and not used yet; NULL: none */
 	int64_t direct_told;             /* position of the leased task that it last got as direct delivery; 0: none */
 	bool stop_requested;
+	bool draining;                   /* it is to run nothing, until further notice; over its runs too */
 	int64_t registered_ms;           /* wall clock, first time */
 	int64_t seen_ms;                 /* monotonic: decides who is Offline */
 	int64_t seen_wall_ms;            /* wall clock: what people read */

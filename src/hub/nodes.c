@@ -169,7 +169,7 @@ size_t nodes_count_able(const struct nodes *nodes, const struct task_spec *spec)
 	const struct node *node;
 	size_t count = 0;
 	DL_FOREACH (nodes->online, node)
-		count += node->leases && !node->stop_requested && node_can_run(node, spec);
+		count += node->leases && !node->stop_requested && !node->draining && node_can_run(node, spec);
 	return count;
 }
 
@@ -233,6 +233,16 @@ int nodes_request_stop(struct nodes *nodes, struct node *node, struct err *err)
 	int rc = nodes_save(nodes, node, err);
 	if (rc)
 		node->stop_requested = was_stopped;
+	return rc;
+}
+
+int nodes_set_draining(struct nodes *nodes, struct node *node, bool draining, struct err *err)
+{
+	bool was = node->draining;
+	node->draining = draining;
+	int rc = nodes_save(nodes, node, err);
+	if (rc)
+		node->draining = was;
 	return rc;
 }
 

@@ -41,7 +41,7 @@ const struct node *nodes_next(const struct nodes *nodes, struct node_cursor *cur
 
 size_t nodes_count(const struct nodes *nodes);
 
-/* How many online nodes understand leases and could run the task. */
+/* How many online nodes understand leases and could run the task; draining ones could not. */
 size_t nodes_count_able(const struct nodes *nodes, const struct task_spec *spec);
 
 /* The node whose own secret this is, or NULL. Who shows its newest one has received it: the one before is worth nothing from
@@ -76,6 +76,9 @@ int nodes_heartbeat(struct nodes *nodes, struct node *node, const struct heartbe
 		    struct err *err) MUST_CHECK;
 
 int nodes_request_stop(struct nodes *nodes, struct node *node, struct err *err) MUST_CHECK;
+
+/* It gets nothing to run; or again what there is. */
+int nodes_set_draining(struct nodes *nodes, struct node *node, bool draining, struct err *err) MUST_CHECK;
 
 /* The hub itself heard nothing for so long (it was stopped, its machine was overloaded): no node was silent meanwhile. */
 void nodes_excuse(struct nodes *nodes, int64_t away_ms, struct moment now);

@@ -16,6 +16,9 @@
 
 enum { BUSY_TIMEOUT_MS = 200 };
 
+/* What a node understands, in the column nodes.leases. */
+enum { UNDERSTANDS_LEASES = 1, UNDERSTANDS_EXEC = 2 };
+
 /* Row n brings a database of version n to version n + 1. Rows are only ever added. */
 static const char *const MIGRATIONS[] = {
 	"CREATE TABLE numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;"
@@ -31,6 +34,9 @@ static const char *const MIGRATIONS[] = {
 	"ALTER TABLE tasks ADD COLUMN settled INTEGER NOT NULL DEFAULT 0;"
 	"ALTER TABLE tasks ADD COLUMN progress TEXT;",
 	"ALTER TABLE nodes ADD COLUMN fresh_hash TEXT;",
+	"ALTER TABLE tasks ADD COLUMN paused INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE tasks ADD COLUMN purge INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE nodes ADD COLUMN draining INTEGER NOT NULL DEFAULT 0;",
 };
 
 enum { SCHEMA_VERSION = sizeof(MIGRATIONS) / sizeof(MIGRATIONS[0]) };
@@ -48,15 +54,15 @@ enum statement {
 };
 
 static const char *const STATEMENTS[] = {
-	[PUT_TASK] = "INSERT INTO tasks VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (id) DO UPDATE SET"
-		     " status = ?5, started_ms = ?7, completed_ms = ?8, settled = ?9, progress = ?10",
+	[PUT_TASK] = "INSERT INTO tasks VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT (id) DO UPDATE SET"
+		     " status = ?5, started_ms = ?7, completed_ms = ?8, settled = ?9, progress = ?10, paused = ?11, purge = ?12",
 	[DELETE_TASK] = "DELETE FROM tasks WHERE id = ?1",
-	[LOAD_TASKS] = "SELECT id, position, spec, status, created_ms, started_ms, completed_ms, settled, progress FROM tasks"
+	[LOAD_TASKS] = "SELECT id, position, spec, status, created_ms, started_ms, completed_ms, settled, progress, paused, purge FROM tasks"
 		       " ORDER BY completed_ms, position",
-	[PUT_NODE] = "INSERT OR REPLACE INTO nodes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+	[PUT_NODE] = "INSERT OR REPLACE INTO nodes VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
 	[DELETE_NODE] = "DELETE FROM nodes WHERE id = ?1",
 	[LOAD_NODES] = "SELECT id, hostname, architecture, cpu_count, slots, run, agent_version, runtime,"
-		       " stop_requested, registered_ms, seen_ms, leases, epoch, secret_hash, fresh_hash FROM nodes ORDER BY registered_ms, id",
+		       " stop_requested, registered_ms, seen_ms, leases, epoch, secret_hash, fresh_hash, draining FROM nodes ORDER BY registered_ms, id",
 	[PUT_NUMBER] = "INSERT OR REPLACE INTO numbers VALUES (?1, ?2)",
 	[GET_NUMBER] = "SELECT value FROM numbers WHERE name = ?1",
 };
@@ -257,6 +263,8 @@ int store_put_task(struct store *store, const struct task *task, struct err *err
 	(void)sqlite3_bind_int64(statement, 8, task->completed_ms);
 	(void)sqlite3_bind_int(statement, 9, task->settled);
 	bind_text(statement, 10, task->progress);
+	(void)sqlite3_bind_int(statement, 11, task->paused);
+	(void)sqlite3_bind_int(statement, 12, task->purge);
 	return step_once(store, statement, err);
 }
 
@@ -274,10 +282,11 @@ int store_put_node(struct store *store, const struct node *node, struct err *err
 	(void)sqlite3_bind_int(statement, 9, node->stop_requested);
 	(void)sqlite3_bind_int64(statement, 10, node->registered_ms);
 	(void)sqlite3_bind_int64(statement, 11, node->seen_wall_ms);
-	(void)sqlite3_bind_int(statement, 12, node->leases);
+	(void)sqlite3_bind_int(statement, 12, (node->leases ? UNDERSTANDS_LEASES : 0) | (node->exec ? UNDERSTANDS_EXEC : 0));
 	(void)sqlite3_bind_int64(statement, 13, node->epoch);
 	bind_text(statement, 14, node->secret.hash[0] ? node->secret.hash : NULL);
 	bind_text(statement, 15, node->fresh ? node->fresh->hash : NULL);
+	(void)sqlite3_bind_int(statement, 16, node->draining);
 	return step_once(store, statement, err);
 }
 
@@ -343,6 +352,8 @@ static int read_task(sqlite3_stmt *row, struct task *task, struct err *err)
 	task->started_ms = sqlite3_column_int64(row, 5);
 	task->completed_ms = sqlite3_column_int64(row, 6);
 	task->settled = sqlite3_column_int(row, 7) != 0;
+	task->paused = sqlite3_column_int(row, 9) != 0;
+	task->purge = sqlite3_column_int(row, 10) != 0;
 	const char *progress = column_text(row, 8);
 	task->progress = progress ? strdup(progress) : NULL;
 	return progress && !task->progress ? err_set(err, ERR_NOMEM, "out of memory") : 0;
@@ -384,7 +395,8 @@ static int read_node(sqlite3_stmt *row, struct node *node, struct err *err)
 		.run = column_text(row, 5),
 		.agent_version = column_text(row, 6),
 		.runtime = column_text(row, 7),
-		.leases = sqlite3_column_int(row, 11) != 0,
+		.leases = sqlite3_column_int(row, 11) & UNDERSTANDS_LEASES,
+		.exec = sqlite3_column_int(row, 11) & UNDERSTANDS_EXEC,
 	};
 	const char *secret = column_text(row, 13);
 	const char *fresh = column_text(row, 14);
@@ -395,6 +407,7 @@ static int read_node(sqlite3_stmt *row, struct node *node, struct err *err)
 	node->registered_ms = sqlite3_column_int64(row, 9);
 	node->seen_wall_ms = node->saved_wall_ms = sqlite3_column_int64(row, 10);
 	node->epoch = sqlite3_column_int64(row, 12);
+	node->draining = sqlite3_column_int(row, 15) != 0;
 	text_copy(node->secret.hash, sizeof(node->secret.hash), secret ? secret : "");
 	if (fresh && *fresh) {
 		node->fresh = calloc(1, sizeof(*node->fresh));

@@ -12,6 +12,7 @@ static const char *const STATUS_NAMES[] = {
 	[TASK_PENDING] = "pending",
 	[TASK_RUNNING] = "running",
 	[TASK_COMPLETED] = "completed",
+	[TASK_CANCELLED] = "cancelled",
 };
 
 void task_free(struct task *task)
@@ -20,6 +21,7 @@ void task_free(struct task *task)
 		return;
 	task_spec_done(&task->spec);
 	free(task->progress);
+	json_decref(task->failures);
 	free(task->details);
 	free(task);
 }
@@ -38,6 +40,11 @@ bool task_status_parse(const char *name, enum task_status *status)
 		}
 	}
 	return false;
+}
+
+bool task_has_ended(const struct task *task)
+{
+	return task->status == TASK_COMPLETED || task->status == TASK_CANCELLED;
 }
 
 static int set_time(json_t *object, const char *field, int64_t wall_ms)
@@ -61,7 +68,9 @@ static json_t *to_json(const struct task *task)
 		return NULL;
 	if (json_set_text(object, "id", task->id) || json_set_text(object, "status", task_status_name(task->status)) ||
 	    set_time(object, "created_at", task->created_ms) || set_time(object, "started_at", task->started_ms) ||
-	    set_time(object, "completed_at", task->completed_ms) || set_progress(object, task)) {
+	    set_time(object, "completed_at", task->completed_ms) ||
+	    json_object_set_new(object, "paused", json_boolean(task->paused)) ||
+	    (task->purge && json_object_set_new(object, "purge", json_true())) || set_progress(object, task)) {
 		json_decref(object);
 		return NULL;
 	}

@@ -2,10 +2,12 @@
  * hub do that).
  *
  *   (registered) --> PENDING --next, finish, or nothing runs--> RUNNING --next, finish--> COMPLETED --> forgotten
- *                       |
- *                       +--delete--> gone
+ *                       |  |                                    |  ^  |                       ^
+ *       gone <--delete--+  |                              pause |  |  +--cancel--> CANCELLED -+
+ *                          +--cancel--> CANCELLED               v  | resume
+ *                                                           (its `paused`)
  *
- * Nothing runs only while nothing waits. */
+ * A cancelled task ends as a completed one does, and stands among them. Nothing runs only while nothing waits. */
 #include "hub/tasks.h"
 
 #include <assert.h>
@@ -15,6 +17,7 @@
 
 enum {
 	PENDING_MAX = 10000,
+	FAILURES_MAX = 10000, /* of all tasks together; of each FAILURES_KEPT at most */
 	PENDING_BYTES_MAX = 64 * 1024 * 1024, /* of all waiting tasks' details: what a listing has to carry */
 };
 
@@ -29,6 +32,7 @@ struct tasks {
 	size_t pending_bytes;
 	size_t completed_count;
 	size_t keep_completed;
+	size_t failures;        /* remembered, of all tasks */
 	int64_t version;
 	int64_t last_position;
 	bool damaged;           /* while loading: two tasks are running */
@@ -49,6 +53,7 @@ static void tell_change(struct tasks *tasks, const struct task *task)
 
 static void forget(struct tasks *tasks, struct task *task)
 {
+	tasks->failures -= json_array_size(task->failures);
 	if (tasks->events.on_forget)
 		tasks->events.on_forget(tasks->events.context, task);
 	task_free(task);
@@ -76,6 +81,7 @@ static void list(struct tasks *tasks, struct task *task)
 		tasks->pending_bytes += size_of(task);
 		break;
 	case TASK_COMPLETED:
+	case TASK_CANCELLED:
 		DL_APPEND(tasks->completed, task);
 		tasks->completed_count++;
 		break;
@@ -94,6 +100,7 @@ static void unlist(struct tasks *tasks, struct task *task)
 		tasks->pending_bytes -= size_of(task);
 		break;
 	case TASK_COMPLETED:
+	case TASK_CANCELLED:
 		DL_DELETE(tasks->completed, task);
 		tasks->completed_count--;
 		break;
@@ -219,23 +226,28 @@ static struct task become(const struct task *task, enum task_status status, int6
 	changed.status = status;
 	if (status == TASK_RUNNING)
 		changed.started_ms = now_wall_ms;
-	if (status == TASK_COMPLETED)
+	if (task_has_ended(&changed)) {
 		changed.completed_ms = now_wall_ms;
+		changed.paused = false;
+		changed.settled = task->status == TASK_PENDING; /* nothing of it was ever out */
+	}
 	return changed;
 }
 
-static void apply(struct tasks *tasks, struct task *task, enum task_status status, int64_t now_wall_ms)
+/* As it ends; the purge, where there is to be one, comes before it is settled. */
+static struct task end_as(const struct task *task, enum task_status status, bool purge, int64_t now_wall_ms)
 {
-	unlist(tasks, task);
-	*task = become(task, status, now_wall_ms);
-	list(tasks, task);
+	struct task ended = become(task, status, now_wall_ms);
+	ended.purge = purge;
+	ended.settled = ended.settled && !purge;
+	return ended;
 }
 
-static int put_as(struct tasks *tasks, const struct task *task, enum task_status status, int64_t now_wall_ms,
-		  struct err *err)
+static void apply(struct tasks *tasks, struct task *task, const struct task *changed)
 {
-	struct task changed = become(task, status, now_wall_ms);
-	return store_put_task(tasks->store, &changed, err);
+	unlist(tasks, task);
+	*task = *changed;
+	list(tasks, task);
 }
 
 static int64_t next_version(const struct tasks *tasks, int64_t now_wall_ms)
@@ -291,23 +303,29 @@ static int commit_or_roll_back(struct tasks *tasks, int rc, struct err *err)
 	return rc;
 }
 
-/* Ends what runs and starts what waits longest; either may be absent. */
-static int switch_over(struct tasks *tasks, int64_t now_wall_ms, struct err *err)
+/* Ends what runs, in this way, and starts what waits longest; either may be absent. */
+static int switch_over(struct tasks *tasks, enum task_status as, bool purge, int64_t now_wall_ms, struct err *err)
 {
 	struct task *ending = tasks->running;
 	struct task *starting = tasks->pending;
 	size_t forgotten = ending ? surplus(tasks) : 0;
 	int64_t version = next_version(tasks, now_wall_ms);
+	struct task ended = {0};
+	struct task started = {0};
+	if (ending)
+		ended = end_as(ending, as, purge, now_wall_ms);
+	if (starting)
+		started = become(starting, TASK_RUNNING, now_wall_ms);
 
 	int rc = store_begin(tasks->store, err);
 	if (rc)
 		return rc;
 	if (ending)
-		rc = put_as(tasks, ending, TASK_COMPLETED, now_wall_ms, err);
+		rc = store_put_task(tasks->store, &ended, err);
 	if (!rc)
 		rc = delete_oldest_rows(tasks, forgotten, err);
 	if (!rc && starting)
-		rc = put_as(tasks, starting, TASK_RUNNING, now_wall_ms, err);
+		rc = store_put_task(tasks->store, &started, err);
 	if (!rc)
 		rc = store_put_number(tasks->store, VERSION_NAME, version, err);
 	rc = commit_or_roll_back(tasks, rc, err);
@@ -316,9 +334,9 @@ static int switch_over(struct tasks *tasks, int64_t now_wall_ms, struct err *err
 
 	forget_oldest(tasks, forgotten);
 	if (ending)
-		apply(tasks, ending, TASK_COMPLETED, now_wall_ms);
+		apply(tasks, ending, &ended);
 	if (starting)
-		apply(tasks, starting, TASK_RUNNING, now_wall_ms);
+		apply(tasks, starting, &started);
 	tasks->version = version;
 	tell_change(tasks, ending);
 	tell_change(tasks, starting);
@@ -382,7 +400,8 @@ int tasks_delete(struct tasks *tasks, const char *name, struct err *err)
 	if (task && task->status == TASK_RUNNING)
 		return err_set(err, ERR_EXISTS, "the task \"%s\" is running; finish it instead (POST /api/tasks/finish)", name);
 	if (!task && find_completed(tasks, name))
-		return err_set(err, ERR_EXISTS, "the task \"%s\" is completed; only a waiting task can be deleted", name);
+		return err_set(err, ERR_EXISTS, "the task \"%s\" is %s; only a waiting task can be deleted", name,
+			       task_status_name(find_completed(tasks, name)->status));
 	if (!task)
 		return err_set(err, ERR_NOT_FOUND, "there is no task named \"%s\"", name);
 
@@ -405,7 +424,7 @@ int tasks_next(struct tasks *tasks, int64_t now_wall_ms, const struct task **pre
 			       tasks->running->spec.name);
 	if (!tasks->pending)
 		return err_set(err, ERR_STATE, "no task is waiting");
-	return switch_over(tasks, now_wall_ms, err);
+	return switch_over(tasks, TASK_COMPLETED, false, now_wall_ms, err);
 }
 
 int tasks_finish(struct tasks *tasks, int64_t now_wall_ms, const struct task **completed, struct err *err)
@@ -413,7 +432,131 @@ int tasks_finish(struct tasks *tasks, int64_t now_wall_ms, const struct task **c
 	*completed = tasks->running;
 	if (!tasks->running)
 		return err_set(err, ERR_STATE, "no task is running");
-	return switch_over(tasks, now_wall_ms, err);
+	return switch_over(tasks, TASK_COMPLETED, false, now_wall_ms, err);
+}
+
+static int refuse_state(const struct task *task, const char *why, struct err *err)
+{
+	return err_set(err, ERR_STATE, "the task \"%s\" is %s; %s", task->spec.name,
+		       task->status == TASK_PENDING ? "waiting" : task_status_name(task->status), why);
+}
+
+/* The running or waiting task of that name; NULL with err set. */
+static struct task *take_active(const struct tasks *tasks, const char *name, const char *why, struct err *err)
+{
+	struct task *task = find_active(tasks, name);
+	const struct task *ended = task ? NULL : find_completed(tasks, name);
+	if (ended)
+		(void)refuse_state(ended, why, err);
+	else if (!task)
+		(void)err_set(err, ERR_NOT_FOUND, "there is no task named \"%.128s\"", name);
+	return task;
+}
+
+int tasks_finish_named(struct tasks *tasks, const char *name, int64_t now_wall_ms, const struct task **completed,
+		       struct err *err)
+{
+	static const char WHY[] = "only a running task can be finished";
+	const struct task *task = take_active(tasks, name, WHY, err);
+	if (!task)
+		return (int)err->code;
+	if (task != tasks->running)
+		return refuse_state(task, WHY, err);
+	return tasks_finish(tasks, now_wall_ms, completed, err);
+}
+
+static int cancel_waiting(struct tasks *tasks, struct task *task, bool purge, int64_t now_wall_ms, struct err *err)
+{
+	size_t forgotten = surplus(tasks);
+	const struct task ended = end_as(task, TASK_CANCELLED, purge, now_wall_ms);
+	int rc = store_begin(tasks->store, err);
+	if (rc)
+		return rc;
+	rc = store_put_task(tasks->store, &ended, err);
+	if (!rc)
+		rc = delete_oldest_rows(tasks, forgotten, err);
+	rc = commit_or_roll_back(tasks, rc, err);
+	if (rc)
+		return rc;
+	forget_oldest(tasks, forgotten);
+	apply(tasks, task, &ended);
+	tell_change(tasks, task);
+	return 0;
+}
+
+int tasks_cancel(struct tasks *tasks, const char *name, bool purge, int64_t now_wall_ms, const struct task **cancelled,
+		 struct err *err)
+{
+	struct task *task = take_active(tasks, name, "only a running or waiting task can be cancelled", err);
+	*cancelled = task;
+	if (!task)
+		return (int)err->code;
+	if (task == tasks->running)
+		return switch_over(tasks, TASK_CANCELLED, purge, now_wall_ms, err);
+	return cancel_waiting(tasks, task, purge, now_wall_ms, err);
+}
+
+int tasks_set_paused(struct tasks *tasks, const char *name, bool paused, const struct task **paused_task, struct err *err)
+{
+	static const char WHY[] = "only a running task can be paused or resumed";
+	struct task *task = take_active(tasks, name, WHY, err);
+	*paused_task = task;
+	if (!task)
+		return (int)err->code;
+	if (task->spec.delivery != DELIVERY_LEASED)
+		return err_set(err, ERR_INVALID, "the task \"%s\" is direct: its workers take items from Redis themselves", name);
+	if (task != tasks->running)
+		return refuse_state(task, WHY, err);
+	if (task->paused == paused)
+		return 0;
+	struct task changed = *task;
+	changed.paused = paused;
+	int rc = store_begin(tasks->store, err);
+	if (!rc)
+		rc = commit_or_roll_back(tasks, store_put_task(tasks->store, &changed, err), err);
+	if (rc)
+		return rc;
+	task->paused = paused;
+	task_refresh_details(task);
+	tell_change(tasks, task);
+	return 0;
+}
+
+/* ---- failures ---- */
+
+/* The task as its owner knows it: it runs, or has ended. */
+static struct task *own(struct tasks *tasks, const struct task *task)
+{
+	struct task *mine = tasks->completed;
+	if (task == tasks->running)
+		return tasks->running;
+	while (mine && mine != task)
+		mine = mine->next;
+	return mine;
+}
+
+/* Those of the tasks that ended longest ago go first. */
+static void forget_failures(struct tasks *tasks)
+{
+	struct task *task;
+	DL_FOREACH (tasks->completed, task) {
+		if (tasks->failures <= FAILURES_MAX)
+			return;
+		tasks->failures -= json_array_size(task->failures);
+		json_decref(task->failures);
+		task->failures = NULL;
+	}
+}
+
+void tasks_note_failure(struct tasks *tasks, const struct task *task, const struct failure *failure, int64_t now_wall_ms)
+{
+	struct task *mine = own(tasks, task);
+	if (!mine)
+		return;
+	tasks->failures -= json_array_size(mine->failures);
+	failures_note(&mine->failures, failure, now_wall_ms);
+	tasks->failures += json_array_size(mine->failures);
+	forget_failures(tasks);
 }
 
 int tasks_settle(struct tasks *tasks, const char *task_id, char *progress, struct err *err)

@@ -172,6 +172,14 @@ static int status_of(const struct http_call *call)
 	return (int)status;
 }
 
+/* curl counts what it has handed to the system. */
+static bool was_sent(const struct http_call *call)
+{
+	long len = 0;
+	(void)curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &len);
+	return len > 0;
+}
+
 static size_t on_curl_header(char *bytes, size_t size, size_t count, void *context)
 {
 	struct http_call *call = context;
@@ -263,6 +271,7 @@ static void finish_call(struct http_call *call, CURLcode code)
 		.error = error,
 		.text = text,
 		.hung_up = code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR,
+		.sent = was_sent(call),
 		.status = status_of(call),
 		.body = buf_text(&call->body),
 		.body_len = call->body.len,

@@ -19,6 +19,7 @@ struct http_result {
 			   * ERR_DENIED: the peer is not whom we trust (TLS) */
 	const char *text; /* the error for people, "" without one */
 	bool hung_up;     /* the peer took the connection, and ended it without a byte of an answer */
+	bool sent;        /* the peer may have seen the request, or a part of it */
 	int status;       /* HTTP status, 0 without an answer */
 	const char *body; /* NUL-terminated; empty when the call had on_data */
 	size_t body_len;

@@ -7,16 +7,28 @@
  *    |                                       |
  *    +--> DRAIN --whole--> ANSWERED          +--client gone--> on_gone --> CUT
  *
+ *   a body that is taken piece by piece:
+ *   STREAM --whole--> on_end, as on_request above
+ *    |  ^
+ *    |  +--http_pause, http_go_on--> PAUSED (suspended)
+ *    +--answered, also while PAUSED--> TOLD --whole--> cut
+ *    +--client gone--> on_gone
+ *
  * DRAIN: a refusal while the client still sends would be lost in a reset, so a small rest is read and dropped first.
  * HELD: MHD does not watch a suspended connection, so its descriptor is watched here for the client's going, and that
  * watch ends before MHD can close the descriptor. Most are answered within a millisecond, so the watch begins with the
- * server's next sweep only. */
+ * server's next sweep only.
+ * STREAM: its deadline begins anew with each so many bytes, so a long one is not cut but a creeping one is.
+ * PAUSED: not watched for its client's going; the receiver goes on soon, and MHD sees it then.
+ * TOLD: MHD cannot answer in the midst of a body, so the answer is written past it, and the connection is good for nothing more
+ * than to take what the client was sending: a client that reads while it sends stops, another one gets to read it in the end. */
 #include "net/http_exchange.h"
 
 #include "base/cleanup.h"
 #include "net/gone_watch.h"
 
 #include <assert.h>
+#include <gnutls/gnutls.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,9 +40,20 @@
 enum {
 	DRAIN_MAX = 16 * 1024 * 1024, /* of a refused body; past it the connection is cut */
 	PRODUCE_BLOCK = 32 * 1024,
+	STREAM_RATE = 1024, /* bytes a second that a streamed body brings at least, taken over the time of a request's deadline */
+	TOLD_HEAD = 512,
 };
 
-enum exchange_state { EXCHANGE_BODY, EXCHANGE_DRAIN, EXCHANGE_HELD, EXCHANGE_ANSWERED, EXCHANGE_CUT };
+enum exchange_state {
+	EXCHANGE_BODY,
+	EXCHANGE_DRAIN,
+	EXCHANGE_HELD,
+	EXCHANGE_STREAM,
+	EXCHANGE_PAUSED,
+	EXCHANGE_TOLD,
+	EXCHANGE_ANSWERED,
+	EXCHANGE_CUT,
+};
 
 struct exchange {
 	struct http_request request; /* first: the receiver's view of it */
@@ -40,10 +63,11 @@ struct exchange {
 	enum exchange_state state;
 	struct buf body;
 	size_t drained;
+	size_t streamed;            /* bytes since the deadline began anew */
 	bool overflow;              /* the body passed its cap */
 	unsigned status;            /* defined once response is set */
 	struct MHD_Response *response;
-	struct exchange *prev, *next; /* among the held */
+	struct exchange *prev, *next; /* among the held, or the paused */
 };
 
 /* ---- held requests ---- */
@@ -85,6 +109,72 @@ static int watch_for_going(struct exchange *exchange)
 	int rc = gone_watch_add(exchange->exchanges->gone, connection->fd, exchange);
 	connection->watched = rc == 0;
 	return rc;
+}
+
+/* ---- streamed bodies ---- */
+
+static void unpause(struct exchange *exchange, enum exchange_state next)
+{
+	struct http_exchanges *exchanges = exchange->exchanges;
+	assert(exchange->state == EXCHANGE_PAUSED);
+	exchange->state = next;
+	DL_DELETE(exchanges->paused, exchange);
+	exchange->streamed = 0;
+	exchanges->start_waiting(exchange->connection);
+	MHD_resume_connection(exchange->mhd);
+	exchanges->run_soon(exchange->connection->server);
+}
+
+static void cut_paused(struct exchange *exchange)
+{
+	exchange->request.on_gone(&exchange->request);
+	unpause(exchange, EXCHANGE_CUT);
+}
+
+static void mhd_pause(struct http_request *request)
+{
+	struct exchange *exchange = (struct exchange *)request;
+	assert(exchange->state == EXCHANGE_STREAM);
+	exchange->state = EXCHANGE_PAUSED;
+	DL_APPEND(exchange->exchanges->paused, exchange);
+	exchange->exchanges->stop_waiting(exchange->connection);
+	MHD_suspend_connection(exchange->mhd);
+}
+
+static void mhd_go_on(struct http_request *request)
+{
+	unpause((struct exchange *)request, EXCHANGE_STREAM);
+}
+
+static bool send_all(const struct exchange *exchange, const char *bytes, size_t len)
+{
+	const union MHD_ConnectionInfo *tls = MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	if (tls && tls->tls_session)
+		return gnutls_record_send(tls->tls_session, bytes, len) == (ssize_t)len;
+	return send(exchange->connection->fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)len;
+}
+
+/* The answer before the body's end. It is small, and nothing was sent on this connection for a while: it fits the socket, or the
+ * client is not worth waiting for. */
+static void tell(struct exchange *exchange, const struct http_response *given)
+{
+	struct buf out;
+	buf_init(&out, TOLD_HEAD + given->body_len);
+	int rc = buf_printf(&out,
+			    "HTTP/1.1 %u %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n"
+			    "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
+			    given->status, MHD_get_reason_phrase_for(given->status), given->content_type, given->body_len);
+	if (!rc)
+		rc = buf_add(&out, given->body, given->body_len);
+	bool told = rc == 0 && send_all(exchange, out.data, out.len);
+	buf_done(&out);
+	free(given->body);
+	if (exchange->state == EXCHANGE_PAUSED)
+		unpause(exchange, EXCHANGE_TOLD);
+	exchange->state = EXCHANGE_TOLD;
+	exchange->exchanges->start_waiting(exchange->connection); /* for the rest of the body, this once */
+	if (!told)
+		(void)shutdown(exchange->connection->fd, SHUT_RDWR);
 }
 
 /* ---- what the receiver calls ---- */
@@ -161,6 +251,8 @@ static struct MHD_Response *make_response(const struct http_response *given, boo
 		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, given->allow);
 	if (given->authenticate)
 		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
+	for (size_t i = 0; i < given->header_count; i++)
+		(void)MHD_add_response_header(response, given->headers[i].name, given->headers[i].value);
 	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	(void)MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
 	return response;
@@ -170,6 +262,10 @@ static void mhd_respond(struct http_request *request, const struct http_response
 {
 	struct exchange *exchange = (struct exchange *)request;
 	assert(!exchange->response);
+	if (exchange->state == EXCHANGE_STREAM || exchange->state == EXCHANGE_PAUSED) {
+		tell(exchange, given);
+		return;
+	}
 	exchange->status = given->status;
 	exchange->response = make_response(given, strcmp(request->method, MHD_HTTP_METHOD_HEAD) == 0);
 	enum exchange_state next = exchange->response ? EXCHANGE_ANSWERED : EXCHANGE_CUT;
@@ -195,6 +291,8 @@ static const struct http_transport MHD_TRANSPORT = {
 	.query = mhd_query,
 	.respond = mhd_respond,
 	.hold = mhd_hold,
+	.pause = mhd_pause,
+	.go_on = mhd_go_on,
 	.peer = mhd_peer,
 };
 
@@ -240,6 +338,7 @@ static enum MHD_Result begin(struct http_exchanges *exchanges, struct MHD_Connec
 	exchanges->stop_greeting(connection);
 	exchange->request = (struct http_request){
 		.transport = &MHD_TRANSPORT, .method = method, .path = path, .bearer = bearer_of(mhd), .body = ""};
+	exchange->request.content_type = MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
 	exchange->exchanges = exchanges;
 	exchange->connection = connection;
 	exchange->mhd = mhd;
@@ -249,6 +348,8 @@ static enum MHD_Result begin(struct http_exchanges *exchanges, struct MHD_Connec
 	if (exchange->state == EXCHANGE_CUT)
 		return MHD_NO;
 	buf_init(&exchange->body, exchange->request.body_cap);
+	if (exchange->state == EXCHANGE_BODY && exchange->request.on_piece)
+		exchange->state = EXCHANGE_STREAM;
 	if (exchange->state != EXCHANGE_ANSWERED)
 		return MHD_YES;
 	if (!has_body(mhd) || announced_length(mhd) > DRAIN_MAX)
@@ -257,10 +358,27 @@ static enum MHD_Result begin(struct http_exchanges *exchanges, struct MHD_Connec
 	return MHD_YES;
 }
 
+static void take_piece(struct exchange *exchange, const char *bytes, size_t len)
+{
+	struct http_exchanges *exchanges = exchange->exchanges;
+	exchange->streamed += len;
+	if ((int64_t)exchange->streamed >= exchanges->options->request_timeout_ms * STREAM_RATE / 1000) {
+		exchange->streamed = 0;
+		exchanges->start_waiting(exchange->connection);
+	}
+	exchange->request.on_piece(&exchange->request, bytes, len);
+}
+
 static enum MHD_Result take_body(struct exchange *exchange, const char *bytes, size_t *len)
 {
 	size_t count = *len;
+	if (exchange->state == EXCHANGE_PAUSED)
+		return MHD_YES; /* the next chunk of what MHD had read already: it stays there */
 	*len = 0;
+	if (exchange->state == EXCHANGE_STREAM)
+		take_piece(exchange, bytes, count);
+	if (exchange->request.on_piece && exchange->state != EXCHANGE_DRAIN)
+		return exchange->state == EXCHANGE_CUT ? MHD_NO : MHD_YES;
 	if (exchange->state == EXCHANGE_BODY && !exchange->overflow) {
 		if (buf_add(&exchange->body, bytes, count) == 0)
 			return MHD_YES;
@@ -275,7 +393,11 @@ static enum MHD_Result finish(struct exchange *exchange)
 {
 	if (exchange->state == EXCHANGE_DRAIN)
 		exchange->state = EXCHANGE_ANSWERED;
-	if (exchange->state == EXCHANGE_BODY) {
+	if (exchange->state == EXCHANGE_STREAM) {
+		exchange->exchanges->stop_waiting(exchange->connection);
+		exchange->state = EXCHANGE_BODY; /* whole: from here on as any other */
+		exchange->request.on_end(&exchange->request);
+	} else if (exchange->state == EXCHANGE_BODY) {
 		const struct http_exchanges *exchanges = exchange->exchanges;
 		exchanges->stop_waiting(exchange->connection);
 		exchange->request.body = exchange->overflow ? NULL : buf_text(&exchange->body);
@@ -315,6 +437,9 @@ void http_exchange_on_completed(void *context, struct MHD_Connection *mhd, void 
 	if (!exchange)
 		return;
 	*exchange_context = NULL;
+	assert(exchange->state != EXCHANGE_HELD && exchange->state != EXCHANGE_PAUSED);
+	if (exchange->state == EXCHANGE_STREAM)
+		exchange->request.on_gone(&exchange->request);
 	if (exchange->response)
 		MHD_destroy_response(exchange->response);
 	exchange->exchanges->start_waiting(exchange->connection); /* for the next one */
@@ -338,6 +463,8 @@ void http_exchanges_cut_held(struct http_exchanges *exchanges)
 	struct exchange *next;
 	DL_FOREACH_SAFE (exchanges->held, exchange, next)
 		cut_held(exchange);
+	DL_FOREACH_SAFE (exchanges->paused, exchange, next)
+		cut_paused(exchange);
 }
 
 int http_exchanges_open(struct http_exchanges *exchanges, struct err *err)
@@ -348,6 +475,6 @@ int http_exchanges_open(struct http_exchanges *exchanges, struct err *err)
 
 void http_exchanges_close(struct http_exchanges *exchanges)
 {
-	assert(!exchanges->held);
+	assert(!exchanges->held && !exchanges->paused);
 	gone_watch_close(steal(exchanges->gone));
 }

@@ -30,6 +30,7 @@ struct http_exchanges {
 	uv_loop_t *loop;
 	const struct http_server_options *options;
 	struct exchange *held;      /* in the order in which they came */
+	struct exchange *paused;    /* whose body is not read on for now */
 	struct exchange *unwatched; /* the first of these whose client's going is not watched for yet; NULL: none */
 	struct gone_watch *gone;
 	struct http_connection *(*connection_of)(struct MHD_Connection *mhd);
@@ -53,5 +54,5 @@ void http_exchanges_close(struct http_exchanges *exchanges);
 /* From now on the going of every client whose request is held is noticed. To be called about once a second. */
 void http_exchanges_watch_held(struct http_exchanges *exchanges);
 
-/* Ends every held request without an answer. */
+/* Ends every held and every paused request without an answer. */
 void http_exchanges_cut_held(struct http_exchanges *exchanges);

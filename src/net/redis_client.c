@@ -449,9 +449,12 @@ static int configure(struct redis_client *client, const struct redis_client_opti
 	int rc = url_parse_redis(options->url, &client->url, err);
 	if (rc)
 		return rc;
+	if (client->url.socket && !options->allow_unix_url)
+		return err_set(err, ERR_INVALID, "a Redis at a Unix socket is not allowed here");
 	client->name = url_masked(options->url);
-	client->unix_socket = options->unix_socket ? strdup(options->unix_socket) : NULL;
-	if (!client->name || (options->unix_socket && !client->unix_socket))
+	const char *unix_socket = options->unix_socket ? options->unix_socket : client->url.socket;
+	client->unix_socket = unix_socket ? strdup(unix_socket) : NULL;
+	if (!client->name || (unix_socket && !client->unix_socket))
 		return err_set(err, ERR_NOMEM, "out of memory");
 	if (client->url.tls && !client->options.tls)
 		client->options.tls = tls_client_new(NULL, err);

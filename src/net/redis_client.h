@@ -21,12 +21,14 @@ struct tls_context;
  *                               same), ERR_CANCELLED (the client was closed)
  *   err set, reply RESP_ERROR   Redis refused; err holds the meaning and none of Redis' text but the first word:
  *                               ERR_DENIED (NOAUTH, WRONGPASS, NOPERM), ERR_INVALID (a Redis Cluster's redirection, a wrong
- *                               type, any other), ERR_STATE (READONLY, OOM, BUSY, MISCONF, …), ERR_NOT_FOUND (NOSCRIPT) */
+ *                               type, any other), ERR_STATE (READONLY, BUSY, MISCONF, …), ERR_NO_SPACE (OOM),
+ *                               ERR_NOT_FOUND (NOSCRIPT) */
 typedef void redis_on_reply(void *context, const struct resp_value *reply, const struct err *err);
 
 struct redis_client_options {
 	const char *url;             /* redis:// or rediss://, as url_check_redis takes it. Copied, never shown unmasked */
 	const char *unix_socket;     /* a path instead of the URL's host; only from the configuration, never from tasks */
+	bool allow_unix_url;         /* url may be unix:///path: for one from the configuration, never for a task's */
 	struct tls_context *tls;     /* for rediss://: the authorities; NULL: the system's. The client keeps a reference */
 	bool allow_link_local;       /* see stream.h */
 	size_t max_commands;         /* outstanding; 0: 16384 */

@@ -26,7 +26,7 @@ static const struct {
 	{"CROSSSLOT", ERR_INVALID, false, CLUSTER},
 	{"TRYAGAIN", ERR_INVALID, false, CLUSTER},
 	{"READONLY", ERR_STATE, false, "this Redis is a read-only replica; name its master"},
-	{"OOM", ERR_STATE, false, "Redis is at its memory limit (maxmemory)"},
+	{"OOM", ERR_NO_SPACE, false, "Redis is at its memory limit (maxmemory)"},
 	{"BUSY", ERR_STATE, false, "Redis is busy with a long script"},
 	{"MISCONF", ERR_STATE, false, "Redis cannot save to its disk and refuses writes"},
 	{"NOREPLICAS", ERR_STATE, false, "Redis lacks the replicas that it wants for writes (min-replicas-to-write)"},

@@ -73,6 +73,7 @@ struct hub_client {
 	int64_t task_asked_ms;      /* monotonic; when the task call under way was made */
 	bool report_pending;        /* something changed while a heartbeat was under way */
 	bool stop_told;
+	bool draining;              /* the hub wants us to run nothing for now */
 	enum err_code trouble;      /* what was last said about the hub; ERR_OK while it answers */
 	void (*on_left)(void *context);
 	unsigned handles;
@@ -450,9 +451,9 @@ void hub_client_report_soon(struct hub_client *client)
 
 /* A hub holds a call while there is no news. One that is answered at once without any was displaced by a newer call of the
  * same node: then two agents have one id, and asking again at once would displace the other in turn, for ever. */
-static void repeat_task_call(struct hub_client *client, int64_t version)
+static void repeat_task_call(struct hub_client *client, int64_t version, bool news)
 {
-	bool displaced = version == client->version && clock_monotonic_ms() - client->task_asked_ms < DISPLACED_MS;
+	bool displaced = !news && version == client->version && clock_monotonic_ms() - client->task_asked_ms < DISPLACED_MS;
 	int64_t pause_ms = displaced ? backoff_next_ms(&client->task.backoff, random_u32()) : 0;
 	if (!displaced)
 		backoff_reset(&client->task.backoff);
@@ -462,7 +463,18 @@ static void repeat_task_call(struct hub_client *client, int64_t version)
 	repeat_in(&client->task, pause_ms);
 }
 
-/* {"version", "stop_requested", "task"}. */
+/* Whether that is new. */
+static bool note_draining(struct hub_client *client, bool draining)
+{
+	if (client->draining == draining)
+		return false;
+	client->draining = draining;
+	log_info(NULL, draining ? "the hub drains this node: what is open is finished, and nothing new runs until it is undrained"
+				: "the hub lets this node work again");
+	return true;
+}
+
+/* {"version", "stop_requested", "draining", "task"}. */
 static void on_held_answer(struct hub_client *client, json_t *answer)
 {
 	int64_t version = json_integer_value(json_object_get(answer, "version"));
@@ -470,7 +482,7 @@ static void on_held_answer(struct hub_client *client, json_t *answer)
 		tell_stop(client); /* for good; the next call would be answered at once, and so on without a pause */
 		return;
 	}
-	repeat_task_call(client, version);
+	repeat_task_call(client, version, note_draining(client, json_is_true(json_object_get(answer, "draining"))));
 	client->version = version;
 	json_t *task = json_object_get(answer, "task");
 	if (client->state == HUB_SERVING && task)
@@ -502,8 +514,8 @@ static void on_task_done(void *context, const struct http_result *result)
 static void start_task_call(struct hub_client *client)
 {
 	char path[512];
-	int len = snprintf(path, sizeof(path), "/gridnode/task?platform=%s&node_id=%s&wait=%d", client->options.platform,
-			   client->node_id, TASK_WAIT_S);
+	int len = snprintf(path, sizeof(path), "/gridnode/task?platform=%s&node_id=%s&wait=%d&draining=%d", client->options.platform,
+			   client->node_id, TASK_WAIT_S, client->draining);
 	if (client->version >= 0)
 		(void)snprintf(path + len, sizeof(path) - (size_t)len, "&version=%lld", (long long)client->version);
 	client->task_asked_ms = clock_monotonic_ms();

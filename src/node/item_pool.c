@@ -172,10 +172,14 @@ static bool may_take(const struct item_taker *taker, int64_t now)
 	return taker->open_alone == 0 || is_forced(taker->alone_ms, now);
 }
 
-/* An item that wants to be alone goes to a slot that has nothing open, and nothing goes with it. */
-static bool fits(const struct item *item, const struct item_taker *taker, const struct item_list *into, int64_t now)
+/* An item that wants to be alone goes to a slot that has nothing open, and nothing goes with it. Workers of batches have nothing
+ * open when they ask, so that it need never be forced on them. */
+static bool fits(const struct item_pool *pool, const struct item *item, const struct item_taker *taker,
+		 const struct item_list *into, int64_t now)
 {
-	return !item->alone || (taker->open == 0 && into->count == 0) || is_forced(item->came_ms, now);
+	if (!item->alone || (taker->open == 0 && into->count == 0))
+		return true;
+	return pool->options.batch <= 1 && is_forced(item->came_ms, now);
 }
 
 static void open_item(struct item_pool *pool, struct item_taker *taker, struct item *item, int64_t now)
@@ -197,7 +201,7 @@ static size_t take(struct item_pool *pool, struct item_taker *taker, size_t max,
 	struct item *next = NULL;
 	for (struct item *item = pool->unopened.first; item && into->count - before < max; item = next) {
 		next = item->next;
-		if (!fits(item, taker, into, now))
+		if (!fits(pool, item, taker, into, now))
 			continue;
 		open_item(pool, taker, item, now);
 		item_list_push(into, item);
@@ -210,7 +214,8 @@ static size_t take(struct item_pool *pool, struct item_taker *taker, size_t max,
 size_t item_pool_pop(struct item_pool *pool, struct item_taker *taker, size_t min, size_t max, struct item_list *into)
 {
 	int64_t now = pool_now(pool);
-	if (pool->first_want || pool->draining || pool_is_full(pool) || pool->unopened.count < min || !may_take(taker, now))
+	if (pool->first_want || pool->draining || pool_is_full(pool) || !pool_has_enough(pool, taker, min) ||
+	    !may_take(taker, now))
 		return 0;
 	size_t taken = take(pool, taker, max, into, now);
 	if (pool->unopened.count <= pool->low_water)
@@ -236,6 +241,7 @@ void item_pool_want(struct item_pool *pool, struct item_want *want)
 {
 	assert(!want->waiting);
 	want->waiting = want->fresh = true;
+	want->settled = false;
 	want->next = NULL;
 	want->prev = pool->last_want;
 	if (pool->last_want)
@@ -258,13 +264,13 @@ static void try_want(struct item_pool *pool, struct item_want *want, enum servin
 {
 	int64_t now = pool_now(pool);
 	bool told = serving == SERVE_NOTHING && !want->blocking && !want->fresh;
-	size_t min = told ? 0 : want->min;
+	size_t min = told ? 0 : pool_fill_min(want);
 	if (want->min == 0) {
 		*answered = (serving != SERVE_ITEMS && !want->fresh) || pool->unopened.count > 0;
 		return;
 	}
 	bool can = !pool->draining && !pool_is_full(pool) && may_take(want->taker, now);
-	if (can && pool->unopened.count >= min)
+	if (can && pool_has_enough(pool, want->taker, min))
 		(void)take(pool, want->taker, want->max, items, now);
 	*answered = items->count > 0 || (told && !pool->draining);
 }
@@ -474,6 +480,7 @@ void item_pool_step(struct item_pool *pool)
 	int64_t now = pool_now(pool);
 	pool->due_ms = INT64_MAX;
 	(void)uv_timer_stop(&pool->timer);
+	pool_fill_step(pool, now);
 	pool_serve(pool, SERVE_ITEMS);
 	if (pool->draining)
 		drain_step(pool);

@@ -45,6 +45,7 @@ struct item_pool_options {
 	int64_t version; /* of the task call that brought the task; item_pool_set_version changes it */
 	const struct hub_ops *hub;
 	void *hub_context;
+	size_t batch;    /* items that a worker takes at once, as far as there are so many; 0: 1 */
 	size_t max_kept; /* bytes of outcomes kept while the hub is away; 0: 64 MiB */
 	int64_t (*now_ms)(void); /* NULL: clock_monotonic_ms */
 
@@ -119,11 +120,12 @@ void item_pool_detach(struct item_pool *pool, struct item_taker *taker); /* has 
 struct item_want {
 	struct item_want *next, *prev;
 	struct item_taker *taker;
-	size_t min;      /* so many, or the hub says that there is nothing more; at least 1. 0: only asks how many wait */
+	size_t min;      /* so many, or what is here once the hub has no more at once; at least 1. 0: only asks how many wait */
 	size_t max;
 	bool blocking;   /* waits for ever; else gets an empty list after the hub said so */
 	bool waiting;    /* registered */
 	bool fresh;      /* the pool's: not yet covered by a call to the hub that began after it */
+	bool settled;    /* the pool's: the hub has no more at once (item_pool_fill.c) */
 	/* The want is off the list. Items are the callee's. Comes from the loop, never from inside. */
 	void (*on_items)(struct item_want *want, struct item_list *items);
 };

@@ -7,7 +7,7 @@
  *      +--item_pool_identify: n = 1--SUPERSEDED <--superseded          closed --> CLOSED
  *
  * How many: as many as wait, and ahead of them what the workers use up while a call travels: slots / (time they have an
- * item) × (twice the round trip and some). Slow items: none ahead. Bytes are bounded too.
+ * item) × (twice the round trip and some), in whole batches. Slow items: none ahead. Bytes are bounded too.
  *
  * Failure modes: an answer is lost: n brings the same again (R3). An answer is a late one, to a call that was given up:
  * cancelled calls have no answers. `stale`: numbers of this queue have been used by an earlier pool of this agent: n jumps
@@ -40,7 +40,7 @@ static size_t ahead(const struct item_pool *pool)
 		return 0;
 	double horizon_ms = 2.0 * (double)(pool->rtt_ms > 0 ? pool->rtt_ms : 0) + AHEAD_MS;
 	double items = (double)pool->takers * horizon_ms * 1e6 / (double)pool->service_ns;
-	return items > AHEAD_MAX ? AHEAD_MAX : (size_t)items;
+	return pool_fill_whole(pool, items > 1e9 ? (size_t)1e9 : (size_t)items, AHEAD_MAX);
 }
 
 static struct item *new_item(const struct leased_item *leased, int64_t number, int64_t now)
@@ -65,6 +65,7 @@ static struct item *new_item(const struct leased_item *leased, int64_t number, i
 static void take_item(void *context, const struct leased_item *leased)
 {
 	struct item_pool *pool = context;
+	pool->lease_got++;
 	struct item *known = pool_find(pool, leased->id, leased->id_len);
 	if (known) {
 		known->number = pool->n;
@@ -131,6 +132,21 @@ static void ignore_item(void *context, const struct leased_item *item)
 	(void)item;
 }
 
+/* Whoever waits for more than is here goes on with that. */
+static void on_trouble(struct item_pool *pool, const struct http_result *result)
+{
+	pool_call_failed(pool, &pool->lease, result, "a lease call");
+	if (pool_answer_loses(pool, result))
+		pool_lose(pool);
+	pool_fill_settle(pool, true);
+	pool_serve(pool, SERVE_ITEMS);
+}
+
+static bool has_no_more(const struct item_pool *pool, const struct lease_answer *answer)
+{
+	return answer->status != LEASE_STALE && (pool->lease_got < pool->lease_max || answer->waiting == 0);
+}
+
 static void on_answer(void *context, const struct http_result *result)
 {
 	struct item_pool *pool = context;
@@ -138,11 +154,10 @@ static void on_answer(void *context, const struct http_result *result)
 	struct err err = {0};
 	struct http_result broken = *result;
 	if (result->error || result->status != 200) {
-		pool_call_failed(pool, &pool->lease, result, "a lease call");
-		if (pool_answer_loses(pool, result))
-			pool_lose(pool);
+		on_trouble(pool, result);
 		return;
 	}
+	pool->lease_got = 0;
 	/* Twice, so that nothing is taken out of an answer that is none; the second time it cannot fail but for memory. */
 	int rc = lease_answer_parse(result->body, result->body_len, &answer, ignore_item, NULL, &err);
 	if (!rc && (answer.status == LEASE_EXECUTED) && answer.n != pool->n)
@@ -152,7 +167,7 @@ static void on_answer(void *context, const struct http_result *result)
 	if (rc) {
 		broken.error = rc;
 		broken.text = err.text;
-		pool_call_failed(pool, &pool->lease, &broken, "a lease call");
+		on_trouble(pool, &broken);
 		return;
 	}
 	bool held = pool->lease_wait_s > 0 && (answer.status == LEASE_EMPTY || answer.waiting == 0);
@@ -169,6 +184,7 @@ static void on_answer(void *context, const struct http_result *result)
 	bool polled = pool->lease_wait_s == 0 && answer.status == LEASE_EMPTY;
 	if (polled)
 		pool->polled_ms = pool->lease.started_ms;
+	pool_fill_settle(pool, has_no_more(pool, &answer));
 	pool_serve(pool, polled || pool->intake == INTAKE_CLOSED ? SERVE_NOTHING : SERVE_COUNT);
 }
 
@@ -206,6 +222,7 @@ static void start(struct item_pool *pool, size_t max, int64_t wait_s)
 		.on_done = on_answer,
 	};
 	pool->lease_wait_s = wait_s;
+	pool->lease_max = (size_t)request.max;
 	if (!pool_call_start(pool, &pool->lease, &post))
 		return;
 	for (struct item_want *want = pool->first_want; want; want = want->next)
@@ -252,5 +269,5 @@ void pool_lease_step(struct item_pool *pool, int64_t now)
 	if (max == 0 && impatient)
 		max = 1;
 	if (max > 0)
-		start(pool, max, impatient ? 0 : WAIT_S);
+		start(pool, max, impatient || pool_fill_is_urgent(pool) ? 0 : WAIT_S);
 }

@@ -1,5 +1,5 @@
-/* The pool's own inside, shared by the files that make it up: item_pool.c (items and who wants them), item_pool_lease.c,
- * item_pool_commit.c, item_pool_inventory.c. For nobody else. */
+/* The pool's own inside, shared by the files that make it up: item_pool.c (items and who wants them), item_pool_fill.c (who wants
+ * many), item_pool_lease.c, item_pool_commit.c, item_pool_inventory.c. For nobody else. */
 #pragma once
 
 #include "base/backoff.h"
@@ -57,6 +57,8 @@ struct item_pool {
 	struct pool_call lease;
 	int64_t n;                 /* of the next call, or of the one under way */
 	int64_t lease_wait_s;      /* of the one under way */
+	size_t lease_max;          /* items that it asks for */
+	size_t lease_got;          /* items that the last answer brought */
 	int64_t polled_ms;         /* when the last call began that was not held and found nothing */
 	int64_t jump;              /* after `stale`: how far n goes ahead */
 	int64_t waiting;           /* at the hub; -1: not known */
@@ -123,6 +125,18 @@ void pool_serve(struct item_pool *pool, enum serving serving);
 /* Those who must be answered before the hub's answer to a held call. */
 bool pool_has_impatient(const struct item_pool *pool);
 size_t pool_wanted(const struct item_pool *pool);
+
+/* item_pool_fill.c */
+bool pool_has_enough(const struct item_pool *pool, const struct item_taker *taker, size_t min);
+/* What it is content with now. */
+size_t pool_fill_min(const struct item_want *want);
+/* A call was answered: those that it covered know whether there is more. */
+void pool_fill_settle(struct item_pool *pool, bool no_more);
+/* Somebody waits for more than is here: the hub shall answer at once. */
+bool pool_fill_is_urgent(const struct item_pool *pool);
+void pool_fill_step(struct item_pool *pool, int64_t now);
+/* So many items ahead, rounded to what workers take at once. */
+size_t pool_fill_whole(const struct item_pool *pool, size_t items, size_t most);
 
 void pool_lease_step(struct item_pool *pool, int64_t now);
 void pool_lease_give_up(struct item_pool *pool);

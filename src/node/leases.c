@@ -92,8 +92,9 @@ static void on_news(void *context, int64_t version, bool stop_requested)
 	task->leases->options.on_news(task->leases->options.context, version, stop_requested);
 }
 
-static struct leased_task *new_task(struct leases *leases, const char *task_id)
+static struct leased_task *new_task(struct leases *leases, const struct task_config *config)
 {
+	const char *task_id = config->task_id;
 	struct leased_task *task = calloc(1, sizeof(*task));
 	char *copy = strdup(task_id);
 	if (!task || !copy) {
@@ -105,6 +106,7 @@ static struct leased_task *new_task(struct leases *leases, const char *task_id)
 						  .node_id = leases->node_id,
 						  .epoch = leases->epoch,
 						  .version = leases->version,
+						  .batch = (size_t)config->exec.batch,
 						  .hub = leases->options.hub,
 						  .hub_context = leases->options.hub_context,
 						  .context = task,
@@ -131,7 +133,7 @@ struct leased_task *leases_take(struct leases *leases, const struct task_config 
 			break;
 	}
 	if (!task)
-		task = new_task(leases, config->task_id);
+		task = new_task(leases, config);
 	if (task)
 		task->users++;
 	return task;

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/program.h"
 #include "node/agent.h"
+#include "node/runtime/engine_socket.h"
 #ifdef __linux__
 #include "node/runtime/launcher.h"
 #endif
@@ -16,9 +17,27 @@
 static const struct program PROGRAM = {
 	.name = "gridnode",
 	.purpose = "The computing node of IDM-GridCore: runs the current task's container once per CPU.",
+	.more_options = "      --find-engine     print the container engine's socket, or why there is none, and end\n",
 	.config = &NODE_CONFIG_TABLE,
-	.first_steps = "set server_url and token in it, then start gridnode again",
+	.first_file = "server_url and token are still empty",
+	.first_steps = "set both in it (\"gridctl join-command\", typed at the hub, prints them), then start gridnode again",
 };
+
+/* For scripts and for `gridctl up`: the socket that an agent here would use, without starting one. */
+static int find_engine(void)
+{
+	struct engine_sockets sockets;
+	struct err err = {0};
+	const char *path = engine_sockets_list(&sockets, "", &err) ? NULL : engine_sockets_next(&sockets);
+	if (path) {
+		printf("unix://%s\n", path);
+		return 0;
+	}
+	if (!err.code)
+		(void)engine_sockets_explain(&sockets, &err);
+	(void)fprintf(stderr, "gridnode: %s\n", err.text);
+	return EXIT_CODE_FAILURE;
+}
 
 static int run(const struct node_config *config, const char *config_path)
 {
@@ -46,6 +65,8 @@ int main(int argc, char **argv)
 	if (argc > 1 && strcmp(argv[1], LAUNCHER_WORD) == 0)
 		launcher_main();
 #endif
+	if (argc == 2 && strcmp(argv[1], "--find-engine") == 0)
+		return find_engine();
 	(void)signal(SIGPIPE, SIG_IGN);
 	struct node_config config = {0};
 	struct program_start start =

@@ -18,13 +18,14 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { NAME_SIZE = 256 };
+enum { NAME_SIZE = 256, EXEC_BACKSTOP_MS = 5 * 1000 };
 
 struct slot_service {
 	uv_loop_t *loop;
 	struct slot_service_options options;
 	struct leased_task *leased;
 	char *input_queue, *output_queue;
+	char *exec;               /* of tasks with exec: what gridexec is told */
 	int64_t concurrency, item_timeout_ms;
 	char subject[LIMIT_TASK_NAME + 32];
 
@@ -71,6 +72,7 @@ static void free_service(struct slot_service *service)
 		(void)close(service->listen_fd);
 	free(service->input_queue);
 	free(service->output_queue);
+	free(service->exec);
 	free(service);
 }
 
@@ -168,6 +170,7 @@ char *slot_service_begin(struct slot_service *service, struct err *err)
 	const struct gateway_slot_options options = {.pool = leased_task_pool(service->leased),
 						     .input_queue = service->input_queue,
 						     .output_queue = service->output_queue,
+						     .exec = service->exec,
 						     .concurrency = service->concurrency,
 						     .item_timeout_ms = service->item_timeout_ms,
 						     .subject = service->subject,
@@ -249,6 +252,24 @@ static bool copy_queues(struct slot_service *service, const struct task_config *
 	return service->input_queue && (service->output_queue || !task->output_queue);
 }
 
+/* What IDM EXEC answers. */
+static char *exec_text(const struct task_config *task)
+{
+	AUTO_JSON json_t *object = json_pack("{s:I, s:s?}", "item_timeout", task->item_timeout_s, "output_queue", task->output_queue);
+	return object && exec_spec_put(object, &task->exec) ? json_dumps(object, JSON_COMPACT) : NULL;
+}
+
+static bool copy_exec(struct slot_service *service, const struct task_config *task)
+{
+	if (!task->exec.command)
+		return true;
+	/* gridexec ends its command by itself, and says so. */
+	if (service->item_timeout_ms > 0)
+		service->item_timeout_ms += EXEC_BACKSTOP_MS;
+	service->exec = exec_text(task);
+	return service->exec != NULL;
+}
+
 static void let_go(struct slot_service *service)
 {
 	struct item_pool *pool = leased_task_pool(service->leased);
@@ -269,7 +290,7 @@ struct slot_service *slot_service_new(uv_loop_t *loop, const struct slot_service
 		service->item_timeout_ms = task->item_timeout_s * 1000;
 		(void)snprintf(service->subject, sizeof(service->subject), "slot=%u task=%s", options->instance, task->task_name);
 	}
-	if (!service || !copy_queues(service, task) || !(service->leased = leases_take(options->leases, task))) {
+	if (!service || !copy_queues(service, task) || !copy_exec(service, task) || !(service->leased = leases_take(options->leases, task))) {
 		if (service)
 			free_service(service);
 		(void)err_set(err, ERR_NOMEM, "out of memory");

@@ -230,7 +230,7 @@ static bool is_allowed_image(const struct config_strings *allowed, const char *i
 static bool is_refused(struct slots *slots)
 {
 	slots->image_error[0] = '\0';
-	if (!has_images(slots) && !slots->task.command)
+	if (!has_images(slots) && !slots->task.command && !slots->task.exec.command)
 		text_copy(slots->image_error, sizeof(slots->image_error),
 			  "the task has no command, and this node runs no containers (runtime = \"process\")");
 	else if (has_images(slots) && !slots->task.image)

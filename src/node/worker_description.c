@@ -115,6 +115,7 @@ struct worker_description *worker_description_new(const struct task_config *task
 		.image = task->image,
 		.platform = home->platform,
 		.command = task->command,
+		.exec = task->exec.command != NULL,
 		.env = (const char *const *)description->env,
 		.labels = description->labels,
 		.cpus = description->cpus,

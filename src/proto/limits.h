@@ -28,6 +28,7 @@ enum {
 	LIMIT_LEASE_ITEMS = 1000,        /* of one lease call */
 	LIMIT_ITEM = 16 * 1024 * 1024,   /* bytes of an item's payload that a node takes */
 	LIMIT_RESULT = 16 * 1024 * 1024, /* bytes of all writes of one item */
+	LIMIT_MAX_RESULT = 8 * 1024 * 1024, /* bytes of standard output of a command of `exec` */
 	LIMIT_COMMIT_BODY = 32 * 1024 * 1024,  /* bytes, POST /gridnode/commit */
 	LIMIT_LEASE_ANSWER = 32 * 1024 * 1024, /* bytes */
 	LIMIT_INVENTORY_BODY = 2 * 1024 * 1024, /* bytes, POST /gridnode/inventory: 10,000 pairs and more */
@@ -35,5 +36,8 @@ enum {
 	LIMIT_ITEM_ID = 64,              /* bytes */
 	LIMIT_BATCH_ITEMS = 100 * 1000,  /* in all outcomes of a commit together */
 	LIMIT_HELD_ITEMS = 10 * 1000,    /* that a node holds of a task */
+	LIMIT_PUSH_ID = 64,              /* bytes */
+	LIMIT_RESULTS_PAGE = 10 * 1000,  /* results in one answer */
+	LIMIT_RESULTS_BYTES = 8 * 1024 * 1024, /* bytes of them together; one always comes */
 	LIMIT_TASK_WAIT_S = 60,          /* a held call is answered after that at the latest */
 };

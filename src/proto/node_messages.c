@@ -18,7 +18,8 @@ json_t *register_message_encode(const struct register_message *message)
 				   message->slots);
 	bool failed = object && ((message->node_id && json_set_text(object, "node_id", message->node_id)) ||
 				 (message->node_secret && json_set_text(object, "node_secret", message->node_secret)) ||
-				 (message->leases && json_object_set_new(object, "leases", json_true())));
+				 (message->leases && json_object_set_new(object, "leases", json_true())) ||
+				 (message->exec && json_object_set_new(object, "exec", json_true())));
 	if (failed) {
 		json_decref(object);
 		return NULL;
@@ -40,6 +41,7 @@ int register_message_parse(json_t *object, struct register_message *message, str
 		{.name = "slots", .type = JSON_FIELD_INTEGER, .into = &message->slots, .min = 0, .max = LIMIT_CPUS},
 		{.name = "node_secret", .type = JSON_FIELD_STRING, .into = &message->node_secret, .max_len = LIMIT_NODE_SECRET},
 		{.name = "leases", .type = JSON_FIELD_BOOLEAN, .into = &message->leases},
+		{.name = "exec", .type = JSON_FIELD_BOOLEAN, .into = &message->exec},
 	};
 	return json_read_fields(object, table, COUNT(table), false, err);
 }

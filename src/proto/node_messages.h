@@ -23,6 +23,7 @@ struct register_message {
 	json_int_t slots;          /* containers at once; 0: not told */
 	const char *node_secret;   /* NULL: has none */
 	bool leases;               /* understands leased delivery */
+	bool exec;                 /* … and tasks with exec */
 };
 
 json_t *register_message_encode(const struct register_message *message);

@@ -19,6 +19,8 @@ static bool set_options(json_t *object, const struct task_spec *spec)
 
 static bool set_lease_options(json_t *object, const struct task_spec *spec)
 {
+	if (spec->exec.command && !exec_spec_put(object, &spec->exec))
+		return false;
 	return json_set_text(object, "network", task_network_name(spec->network)) == 0 &&
 	       json_object_set_new(object, "concurrency", json_integer(spec->concurrency)) == 0 &&
 	       json_object_set_new(object, "item_timeout", json_integer(spec->item_timeout_s)) == 0;
@@ -28,9 +30,11 @@ json_t *task_config_encode(const struct task_spec *spec, const char *task_id, co
 			   enum delivery delivery)
 {
 	const char *image = platform ? task_spec_image(spec, platform) : NULL;
-	if (!image && !(runs_processes && spec->command))
-		return json_null();
 	bool leased = delivery == DELIVERY_LEASED;
+	if (!image && !(runs_processes && (spec->command || spec->exec.command)))
+		return json_null();
+	if (spec->exec.command && !leased)
+		return json_null();
 	const char *output = spec->output_redis ? spec->output_redis : spec->input_redis;
 	json_t *object = json_pack("{s:s, s:s*, s:s?, s:s?, s:s?, s:s?, s:s, s:s, s:I}", "task_name", spec->name, "image",
 				   image, "input_redis", leased ? NULL : spec->input_redis, "output_redis",
@@ -64,6 +68,7 @@ int task_config_parse(json_t *object, struct task_config *config, struct err *er
 
 	const char *delivery = NULL;
 	const char *network = NULL;
+	struct exec_fields exec = {0};
 	const struct json_field table[] = {
 		{.name = "task_id", .type = JSON_FIELD_STRING, .into = &config->task_id},
 		{.name = "delivery", .type = JSON_FIELD_STRING, .into = &delivery},
@@ -80,13 +85,18 @@ int task_config_parse(json_t *object, struct task_config *config, struct err *er
 		{.name = "env", .type = JSON_FIELD_STRING_MAP, .into = &config->env},
 		{.name = "memory_mb", .type = JSON_FIELD_INTEGER, .into = &config->memory_mb, .min = 1, .max = LIMIT_MEMORY_MB},
 		{.name = "cpus", .type = JSON_FIELD_INTEGER, .into = &config->cpus, .min = 1, .max = LIMIT_CPUS},
+		EXEC_SPEC_ROWS(&exec),
 	};
 	int rc = json_read_fields(object, table, sizeof(table) / sizeof(table[0]), false, err);
+	if (!rc)
+		rc = exec_spec_read(&exec, &config->exec, err);
 	if (rc)
 		return err_wrap(err, "the hub's task");
-	if (!config->image && !config->command)
-		return err_set(err, ERR_PROTOCOL, "the hub's task: neither \"image\" nor \"command\" is there");
+	if (!config->image && !config->command && !config->exec.command)
+		return err_set(err, ERR_PROTOCOL, "the hub's task: neither \"image\" nor \"command\" nor \"exec\" is there");
 	rc = read_words(config, delivery, network, err);
+	if (!rc && config->exec.command && (config->delivery != DELIVERY_LEASED || config->command))
+		rc = err_set(err, ERR_PROTOCOL, "the hub's task has exec without leased delivery, or a command beside it");
 	if (rc)
 		return rc;
 	if (!config->output_redis)

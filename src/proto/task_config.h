@@ -10,7 +10,7 @@
 /* What the hub sends: an object, or JSON null where the task has nothing that the node could run: no image for its
  * platform (NULL: none is made for it) and, for one that runs plain processes, no command. A new reference; NULL without
  * memory. task_id tells two tasks of one name apart. delivery: the task's own, or direct for a node that does not
- * understand leases; only direct delivery carries the addresses of Redis. */
+ * understand leases; only direct delivery carries the addresses of Redis, and a task with exec has nothing for it. */
 json_t *task_config_encode(const struct task_spec *spec, const char *task_id, const char *platform, bool runs_processes,
 			   enum delivery delivery);
 
@@ -19,7 +19,7 @@ struct task_config {
 	json_t *object;
 	const char *task_id; /* NULL from a seed hub */
 	const char *task_name;
-	const char *image;    /* NULL: none for this platform; then there is a command */
+	const char *image;    /* NULL: none for this platform; then there is a command, or exec */
 	const char *input_redis, *output_redis; /* NULL where the task has none */
 	const char *input_queue, *output_queue;
 	json_t *command;      /* or NULL */
@@ -32,6 +32,7 @@ struct task_config {
 	enum task_network network;
 	json_int_t concurrency;
 	json_int_t item_timeout_s;
+	struct exec_spec exec; /* exec.command is NULL: none */
 };
 
 /* object: not null. config can be done with in both cases. */

@@ -95,6 +95,7 @@ struct fields {
 	json_t *images, *command, *env;
 	json_int_t memory_mb, cpus, concurrency, max_attempts, item_timeout_s, auto_finish_after_s;
 	bool require_result, auto_finish;
+	struct exec_fields exec;
 };
 
 /* One of two words; absent means the first. */
@@ -129,6 +130,19 @@ static int check_leased_queues(const struct fields *f, struct err *err)
 	return 0;
 }
 
+/* gridexec takes the place of whatever else would run, speaks to a node's gateway, and has to put what comes out somewhere. */
+static int read_exec(const struct fields *f, enum delivery delivery, struct exec_spec *exec, struct err *err)
+{
+	int rc = exec_spec_read(&f->exec, exec, err);
+	if (rc || !exec->command)
+		return rc;
+	if (f->command)
+		return err_set(err, ERR_INVALID, "fields \"exec\" and \"command\" exclude each other");
+	if (delivery != DELIVERY_LEASED)
+		return err_set(err, ERR_INVALID, "field \"exec\" needs leased delivery, and with it an \"input_queue\"");
+	return f->output_queue ? 0 : err_set(err, ERR_INVALID, "field \"exec\" needs an \"output_queue\" for what the command writes");
+}
+
 /* Leased where there is something to lease, unless the task says otherwise. */
 static int read_delivery(const struct fields *f, enum delivery *delivery, struct err *err)
 {
@@ -161,6 +175,7 @@ static int read_fields(json_t *object, struct fields *f, struct err *err)
 		{.name = "require_result", .type = JSON_FIELD_BOOLEAN, .into = &f->require_result},
 		{.name = "auto_finish", .type = JSON_FIELD_BOOLEAN, .into = &f->auto_finish},
 		{.name = "auto_finish_after", .type = JSON_FIELD_INTEGER, .into = &f->auto_finish_after_s, .min = 1, .max = LIMIT_ITEM_TIMEOUT_S},
+		EXEC_SPEC_ROWS(&f->exec),
 	};
 	return json_read_fields(object, table, sizeof(table) / sizeof(table[0]), true, err);
 }
@@ -180,10 +195,10 @@ static int check_fields(const struct fields *f, struct err *err)
 		rc = check_redis("input_redis", f->input_redis, err);
 	if (!rc)
 		rc = check_redis("output_redis", f->output_redis, err);
-	bool runnable = f->image || json_object_size(f->images) > 0 || f->command;
+	bool runnable = f->image || json_object_size(f->images) > 0 || f->command || f->exec.exec;
 	if (!rc && !runnable)
 		rc = err_set(err, ERR_INVALID,
-			     "one of the fields \"image\", \"images\" (or \"command\", for nodes without containers) is "
+			     "one of the fields \"image\", \"images\" (or \"command\" or \"exec\", for nodes without containers) is "
 			     "needed");
 	return rc;
 }
@@ -203,11 +218,14 @@ int task_spec_parse(json_t *object, struct task_spec *spec, struct err *err)
 	enum delivery delivery = DELIVERY_DIRECT;
 	bool outbound = false;
 	bool pop_left = false;
+	struct exec_spec exec = {0};
 	int rc = read_fields(object, &f, err);
 	if (!rc)
 		rc = check_fields(&f, err);
 	if (!rc)
 		rc = read_delivery(&f, &delivery, err);
+	if (!rc)
+		rc = read_exec(&f, delivery, &exec, err);
 	if (!rc)
 		rc = read_choice("network", f.network, "none", "outbound", &outbound, err);
 	if (!rc)
@@ -228,7 +246,9 @@ int task_spec_parse(json_t *object, struct task_spec *spec, struct err *err)
 				   .require_result = f.require_result,
 				   .pop_left = pop_left,
 				   .auto_finish = f.auto_finish,
-				   .auto_finish_after_s = f.auto_finish_after_s};
+				   .auto_finish_after_s = f.auto_finish_after_s,
+				   .exec = exec};
+	(void)json_incref(spec->exec.command);
 	bool copied = copy_text(&spec->name, f.name) && copy_text(&spec->image, f.image) &&
 		      copy_text(&spec->input_redis, f.input_redis) && copy_text(&spec->output_redis, f.output_redis) &&
 		      copy_text(&spec->input_queue, f.input_queue) && copy_text(&spec->output_queue, f.output_queue);
@@ -246,6 +266,7 @@ void task_spec_done(struct task_spec *spec)
 	json_decref(spec->images);
 	json_decref(spec->command);
 	json_decref(spec->env);
+	json_decref(spec->exec.command);
 	*spec = (struct task_spec){0};
 }
 
@@ -298,7 +319,8 @@ json_t *task_spec_to_json(const struct task_spec *spec, bool masked)
 		      json_object_set_new(object, "memory_mb",
 					  spec->memory_mb ? json_integer(spec->memory_mb) : json_null()) ||
 		      json_object_set_new(object, "cpus", json_integer(spec->cpus)) ||
-		      (spec->delivery == DELIVERY_LEASED && !set_lease_fields(object, spec));
+		      (spec->delivery == DELIVERY_LEASED && !set_lease_fields(object, spec)) ||
+		      (spec->exec.command && !exec_spec_put(object, &spec->exec));
 	if (failed) {
 		json_decref(object);
 		return NULL;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/err.h"
+#include "proto/exec_spec.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -41,6 +42,7 @@ struct task_spec {
 	bool pop_left;             /* items are taken from the list's left end, not from its right */
 	bool auto_finish;          /* the next task starts by itself when nothing is left to do */
 	json_int_t auto_finish_after_s; /* … and nothing came for so long */
+	struct exec_spec exec;          /* the command for each item, its reference owned; none: exec.command is NULL */
 };
 
 /* Reads and checks the body of POST /api/tasks. spec can be done with in both cases. */

@@ -91,7 +91,7 @@ class Broker:
             flat.append(len(writes))
             for write in writes:
                 flat += [len(write), *write]
-        back, died, texts, partly = self.call("commit", [self.queue, self.base, self.output], [
+        back, died, texts, partly, self.glimpses = self.call("commit", [self.queue, self.base, self.output], [
             holder, self.max_attempts, self.two_nodes, self.avoid_ms, self.require_result, self.destination,
             self.new_seed(), len(sets), *flat])
         assert partly == b""
@@ -106,7 +106,7 @@ class Broker:
         flat = []
         for failure in failures:
             flat += [*failure, "{}", 0][:3] + [int(failure[3]) if len(failure) > 3 else 0]
-        back, died, texts = self.run("fail", holder, self.max_attempts, self.two_nodes, self.avoid_ms, self.alone_ms,
+        back, died, texts, self.glimpses = self.run("fail", holder, self.max_attempts, self.two_nodes, self.avoid_ms, self.alone_ms,
                                      len(failures), *flat)
         self.back, self.died = back, died
         return [text.decode() for text in texts]
@@ -140,6 +140,10 @@ class Broker:
     def settle(self):
         return self.run("settle", self.pop)
 
+    def purge(self, cursor=0):
+        """[holders, next cursor, items, dead letters, results]"""
+        return self.call("purge", [self.queue, self.base, self.output], [cursor])
+
     def dead(self, cursor=0, count=100):
         next_cursor, total, flat = self.run("dead_list", cursor, count)
         return next_cursor, total, [tuple(flat[i:i + 6]) for i in range(0, len(flat), 6)]
@@ -162,6 +166,18 @@ class Broker:
     def outbox_done(self, entries, answers):
         return self.run("outbox_done", len(entries),
                         *[w for e, text in zip(entries, answers) for w in (e[0], "" if text == "ok" else text)])
+
+    def push(self, name, first, *items, kept_s=3600):
+        """(how many of the push are in, how many came in now, whether there is a gap)"""
+        return tuple(self.run("push", self.pop, name, kept_s, first, len(items), *items))
+
+    def results_page(self, cursor=0, most=100, max_bytes=1 << 30, writer="left"):
+        """(first ever to be read, total, number of the page's first, [result…])"""
+        return tuple(self.call("results_read", [self.output, self.output + ":idm:taken"], [writer, cursor, most, max_bytes], self.other))
+
+    def results_take(self, upto, most=1000, writer="left"):
+        """(taken, whether there is more)"""
+        return tuple(self.call("results_take", [self.output, self.output + ":idm:taken"], [writer, upto, most], self.other))
 
     def books(self):
         """The books as they stand, read by other means than the scripts'."""

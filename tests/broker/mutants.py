@@ -42,7 +42,7 @@ BY_RULES = {
     "r1 reap brings back what is off the books": (
         "common", "if on_books(id) then\n\t\t\tcount('lost', 1)", "if true then\n\t\t\tcount('lost', 1)"),
     "r5 a lower epoch may take": ("common", "if epoch < tonumber(current) then", "if false then"),
-    "failures are never too many": ("common", "if attempts >= 3 * rules.max_attempts\n", "if false\n"),
+    "failures are never too many": ("common", "local dead = attempts >= 3 * rules.max_attempts\n", "local dead = false\n"),
     "r1 the sender keeps what it committed": ("commit", "call_many('HDEL', held, cleared)\n", ""),
     "r1 the sender keeps what another committed": ("common", "if same or not real then", "if same then"),
     "r1 take gives what is off the books": (
@@ -97,11 +97,31 @@ BY_RULES = {
     "r12 order turned": ("settle", "redis.call('RPOP', key('retry')", "redis.call('LPOP', key('retry')"),
     "r12 retry leaves while somebody holds": ("settle", "local ids = holders == 0 and", "local ids ="),
     "r12 loose writes repeat": ("commit", "redis.call('HSET', key('loose'), holder, digits(set.seq))", ""),
+    "a purge while something is out": ("purge", "if holders > 0 then", "if false then"),
+    "a purge forgets the results": ("purge", "redis.call('UNLINK', output, ", "redis.call('UNLINK', "),
+    "a purge takes a pattern for a name": ("purge", "string.gsub(base, '[%*%?%[%]\\\\]', '\\\\%0')", "base"),
+    "a failure is not seen": ("common", "\tsee(i, payload, attempts, dead)\n", ""),
     "alone is forgotten": ("fail", "if together then", "if false then"),
     "several alone in one answer": ("take", "(alone and alone_given)", "false"),
     "a node gets its own failure back at once": ("take", "if wait or ", "if "),
     "dead after failing on one node": ("common", " or not rules.two_nodes)", " or true)"),
     "no result is fine": ("commit", "if #set.writes == 0 and require_result then", "if false then"),
+    "a push repeats": ("push", "local over = math.min(known - first, items)", "local over = 0"),
+    "a push turned round": ("push", "pop == 'left' and 'RPUSH' or 'LPUSH'", "pop == 'left' and 'LPUSH' or 'RPUSH'"),
+    "a push jumps over a gap": ("push", "if first > known then", "if false then"),
+    "a push counts before it brings": (
+        "push", "local over =", "redis.call('SET', counter, digits(first + items))\nlocal over ="),
+    "a push counts backwards": ("push", "if items > over then", "if true then"),
+    "a push is remembered for ever": ("push", ", 'EX', digits(kept_s))", ")"),
+    "results from the writers' end": ("results_read", "if writer == 'right' then", "if writer == 'left' then"),
+    "results are not turned round": ("results_read", "page[i], page[#page + 1 - i] = page[#page + 1 - i], page[i]", ""),
+    "results forget what was taken": ("results_read", "local first = tonumber(redis.call('GET', taken) or 0)", "local first = 0"),
+    "results over the size": ("results_read", "if #results > 0 and bytes + #result > max_bytes then", "if false then"),
+    "results taken twice": ("results_take", "redis.call('SET', taken, digits(stop))", ""),
+    "results taken at the writers' end": ("results_take", "if writer == 'right' then", "if writer == 'left' then"),
+    "results taken beyond the end": ("results_take", "local wanted = math.min(upto, total)", "local wanted = upto"),
+    "results counted before they are taken": (
+        "results_take", "if stop > first then", "redis.call('SET', taken, digits(math.max(stop, first)))\nif stop > first then"),
     "what is passed over hides what is behind": ("take", "call_many('RPUSH', key('retry'), passed)", "call_many('LPUSH', key('retry'), passed)"),
 }
 

@@ -878,3 +878,241 @@ def test_nothing_is_left_of_finished_items(broker):
     broker.inventory("c", 1, 1)
     left = {name.decode().rpartition(":idm:")[2] for name in broker.redis.keys("*:idm:*")}
     assert left == {"nodes", "stats", "reaped"} and broker.redis.llen("results") == 50
+
+
+# --- items that are pushed ---
+
+@pytest.mark.parametrize("pop", ["right", "left"])
+def test_push_comes_in_order_at_the_producers_end(broker, pop):
+    broker.pop = pop
+    producer, pop_end = (broker.redis.lpush, broker.redis.rpop) if pop == "right" else (broker.redis.rpush, broker.redis.lpop)
+    producer(broker.queue, "before")
+    assert broker.push("p", 0, "a", "b") == (2, 2, 0)
+    assert broker.push("p", 2, *range(2500)) == (2502, 2500, 0)  # more than goes into one call
+    expected = [b"before", b"a", b"b"] + [b"%d" % i for i in range(2500)]
+    assert [pop_end(broker.queue) for _ in range(2503)] == expected
+
+
+def test_push_passes_over_what_is_in(broker):
+    assert broker.push("p", 0, "a", "b", "c") == (3, 3, 0)
+    assert broker.push("p", 0, "a", "b", "c") == (3, 0, 0)
+    assert broker.push("p", 1, "b", "c", "d", "e") == (5, 2, 0)
+    assert broker.push("p", 1, "b") == (5, 0, 0)
+    assert broker.push("q", 0, "a") == (1, 1, 0)  # another push
+    assert broker.redis.lrange(broker.queue, 0, -1)[::-1] == [b"a", b"b", b"c", b"d", b"e", b"a"]
+
+
+def test_push_with_a_gap_changes_nothing(broker):
+    assert broker.push("p", 1, "b") == (0, 0, 1)
+    assert broker.push("p", 0, "a") == (1, 1, 0)
+    assert broker.push("p", 2, "c") == (1, 0, 1)
+    assert broker.redis.lrange(broker.queue, 0, -1) == [b"a"]
+
+
+def test_push_without_items_only_asks(broker):
+    assert broker.push("p", 0) == (0, 0, 0)
+    assert broker.redis.keys("*") == []
+    broker.push("p", 0, "a")
+    assert broker.push("p", 0) == (1, 0, 0) and broker.push("p", 1) == (1, 0, 0) and broker.push("p", 2) == (1, 0, 1)
+
+
+def test_push_is_remembered_for_a_while(broker):
+    broker.push("p", 0, "a")
+    assert 0 < broker.redis.ttl(broker.key("push:p")) <= 3600
+    broker.redis.expire(broker.key("push:p"), 5)
+    broker.push("p", 1, "b")
+    assert broker.redis.ttl(broker.key("push:p")) > 5
+
+
+@pytest.mark.parametrize("count", [1, 2500])
+def test_push_to_what_is_no_list_changes_nothing(broker, count):
+    broker.redis.set(broker.queue, "x")
+    with pytest.raises(redis.exceptions.ResponseError, match="WRONGTYPE"):
+        broker.push("p", 0, *range(count))
+    assert broker.redis.keys("*") == [broker.queue.encode()]
+
+
+def test_push_wants_as_many_items_as_announced(broker):
+    for arguments in (["right", "p", 60, 0, 2, "a"], ["right", "p", 60, 0, 0, "a"], ["up", "p", 60, 0, 1, "a"], ["right", "p q", 60, 0, 1, "a"]):
+        with pytest.raises(redis.exceptions.ResponseError, match="IDM"):
+            broker.run("push", *arguments)
+    assert broker.redis.keys("*") == []
+
+
+# --- results that are read ---
+
+@pytest.mark.parametrize("writer", ["left", "right"])
+def test_results_keep_their_numbers(broker, writer):
+    write = broker.redis.lpush if writer == "left" else broker.redis.rpush
+    write(broker.output, *range(10))
+    assert broker.results_page(0, 3, writer=writer) == (0, 10, 0, [b"0", b"1", b"2"])
+    write(broker.output, 10)
+    assert broker.results_page(3, 3, writer=writer) == (0, 11, 3, [b"3", b"4", b"5"])
+    assert broker.results_take(4, writer=writer) == (4, 0)
+    assert broker.results_page(3, 3, writer=writer) == (4, 11, 4, [b"4", b"5", b"6"])
+    write(broker.output, 11)
+    assert broker.results_page(10, 100, writer=writer) == (4, 12, 10, [b"10", b"11"])
+    assert broker.results_take(12, writer=writer) == (12, 0)
+    assert broker.results_page(0, writer=writer) == (12, 12, 12, [])
+    assert broker.redis.exists(broker.output) == 0
+    write(broker.output, 12)
+    assert broker.results_page(12, writer=writer) == (12, 13, 12, [b"12"])
+    assert broker.results_page(99, writer=writer) == (12, 13, 13, [])
+
+
+def test_results_taken_again_takes_nothing(broker):
+    broker.redis.lpush(broker.output, *range(10))
+    assert [broker.results_take(n) for n in (0, 5, 5, 3, 0)] == [(0, 0), (5, 0), (5, 0), (5, 0), (5, 0)]
+    assert broker.redis.llen(broker.output) == 5
+    assert broker.results_take(99) == (10, 0)  # no more than is there
+    assert broker.results_take(99) == (10, 0)
+
+
+def test_results_are_taken_in_bounded_steps(broker):
+    broker.redis.lpush(broker.output, *range(10))
+    assert [broker.results_take(7, most=3) for _ in range(4)] == [(3, 1), (6, 1), (7, 0), (7, 0)]
+    assert broker.results_page(0, 1) == (7, 10, 7, [b"7"])
+
+
+@pytest.mark.parametrize("sizes", [[10] * 50, [1] * 30 + [500] + [1] * 30, [0] * 5000, [5000, 1, 1], [1, 5000, 1]])
+@pytest.mark.parametrize("max_bytes", [1, 95, 400])
+def test_results_pages_are_as_large_as_wanted(broker, sizes, max_bytes):
+    expected = [b"x" * size for size in sizes]
+    broker.redis.lpush(broker.output, *expected)
+    at = 0
+    while at < len(expected):
+        _, total, start, page = broker.results_page(at, 3000, max_bytes)
+        assert (total, start) == (len(expected), at) and page == expected[at:at + len(page)]
+        assert len(page) == 1 or sum(map(len, page)) <= max_bytes
+        at += len(page)
+        assert at == total or len(page) == 3000 or sum(map(len, page)) >= max_bytes or sum(map(len, page)) + len(expected[at]) > max_bytes
+
+
+def test_results_pages_of_thousands(broker):
+    expected = [b"%d" % i for i in range(20000)]
+    for i in range(0, 20000, 1000):
+        broker.redis.lpush(broker.output, *expected[i:i + 1000])
+    assert broker.results_page(5000, 10000) == (0, 20000, 5000, expected[5000:15000])
+
+
+def test_results_that_are_no_list_are_an_error(broker):
+    broker.redis.hset(broker.output, "a", "b")
+    for call in (broker.results_page, lambda: broker.results_take(3)):
+        with pytest.raises(redis.exceptions.ResponseError, match="WRONGTYPE"):
+            call()
+
+
+def test_a_full_redis_takes_no_push_and_lets_results_go():
+    server = Server("--maxmemory", "3mb", "--maxmemory-policy", "noeviction")
+    try:
+        broker = Broker(server.client())
+        broker.redis.lpush(broker.output, *[b"r" * 1000] * 300)
+        broker.push("p", 0, "a")
+        while True:
+            try:
+                broker.redis.lpush("fill", b"x" * 10000)
+            except redis.exceptions.ResponseError:
+                break
+        for _ in range(3):
+            with pytest.raises(redis.exceptions.ResponseError, match="OOM"):
+                broker.push("p", 1, *[b"y" * 1000] * 10)
+        assert broker.redis.llen(broker.queue) == 1 and broker.push("p", 0) == (1, 0, 0)
+        assert broker.push("p", 0, "a") == (1, 0, 0)
+        assert len(broker.results_page()[3]) == 100
+        assert broker.results_take(300) == (300, 0) and broker.results_page() == (300, 300, 300, [])
+        assert broker.push("p", 1, b"y" * 1000) == (2, 1, 0)
+    finally:
+        server.stop()
+
+# ---- what people see of failures ----
+
+def test_failures_show_the_item_its_attempts_and_its_end(broker):
+    broker.max_attempts = 2
+    push(broker, "small", b"\xff" * 3000)
+    small, large = broker.take(n=1).ids
+    broker.fail("a:1", (small, 1), ("nobody's", 1), (large, 1))
+    assert broker.glimpses == [1, b"small", 5, 1, 0, 3, b"\xff" * 1024, 3000, 1, 0]
+    broker.fail("a:1", (small, 1))
+    assert broker.glimpses == []  # told before
+    (small,) = broker.take(n=2, most=1).ids
+    broker.fail("a:1", (small, 2))
+    assert broker.glimpses == [1, b"small", 5, 2, 1]
+
+
+def test_failures_of_refused_results_are_shown_too(broker):
+    push(broker, "x", "y")
+    x, y = broker.take(n=1).ids
+    assert broker.commit("a:1", ([(x, 1)], []), ([(y, 1)], [["LPUSH", "elsewhere", "1"]]))[0] == "ok"
+    assert broker.glimpses == [2, b"y", 1, 1, 0]
+
+
+def test_not_more_than_a_hundred_failures_are_shown_of_a_call(broker):
+    push(broker, *range(150))
+    ids = broker.take(n=1, most=150).ids
+    broker.fail("a:1", *[(item, 1) for item in ids])
+    assert len(broker.glimpses) == 5 * 100
+
+
+# ---- purge ----
+
+def test_a_purge_leaves_nothing_of_the_queue(broker):
+    push(broker, *range(20))
+    broker.redis.lpush(broker.output, "old")
+    broker.redis.set(broker.output + ":idm:taken", 3)
+    broker.redis.set(broker.output + ":roots", "a worker's own key")
+    broker.max_attempts = 1
+    ids = broker.take(n=1, most=10).ids
+    broker.fail("a:1", *[(item, 1) for item in ids[:3]])
+    broker.done("a:1", (ids[3], 1))
+    broker.give_back("a:1", *[(item, 1) for item in ids[4:]])
+    broker.redis.lpush(broker.key("arrived"), "late")
+    broker.redis.set(broker.key("push:somebody"), 17)
+    broker.settle()
+    assert broker.purge() == [0, b"0", 17, 3, 2]
+    assert broker.redis.keys() == [broker.output.encode() + b":roots"]
+    assert broker.purge() == [0, b"0", 0, 0, 0]  # it may be repeated
+
+
+def test_a_purge_touches_nothing_while_something_is_out(broker):
+    push(broker, "a", "b")
+    broker.take(n=1, most=1)
+    before = sorted(broker.redis.keys())
+    assert broker.purge() == [1, b"0", 0, 0, 0]
+    assert sorted(broker.redis.keys()) == before and broker.redis.llen(broker.queue) == 1
+
+
+def test_a_purge_is_of_this_queue_alone(client):
+    odd = Broker(client, queue="j[o]b*?", output="")
+    others = [Broker(client, queue=name, output="") for name in ("job", "jobs", "job*", "j[o]b")]
+    for broker in (odd, *others):
+        push(broker, "x", "y")
+        broker.give_back("a:1", (broker.take(n=1, most=1).ids[0], 1))
+    before = {key for key in client.keys() if not key.startswith(b"{j[o]b*?}")}
+    odd.purge()
+    assert set(client.keys()) == before - {b"j[o]b*?"}
+
+
+def test_a_purge_looks_through_a_large_redis_in_steps(broker):
+    pipe = broker.redis.pipeline()
+    for i in range(5000):
+        pipe.set(f"other:{i}", 1)
+        pipe.set(broker.key(f"push:{i}"), 1)
+    pipe.execute()
+    push(broker, "x")
+    steps, cursor = 0, b"0"
+    while steps == 0 or cursor != b"0":
+        holders, cursor, *_ = broker.purge(cursor)
+        assert holders == 0
+        steps += 1
+    assert steps > 3
+    assert broker.redis.dbsize() == 5000 and not broker.redis.exists(broker.queue)
+
+
+def test_a_full_redis_can_be_purged(broker):
+    push(broker, *range(100))
+    broker.redis.lpush(broker.output, *range(100))
+    broker.redis.config_set("maxmemory", 1)
+    try:
+        assert broker.purge()[2:] == [100, 0, 100]
+    finally:
+        broker.redis.config_set("maxmemory", 0)

@@ -1,4 +1,4 @@
-/* What workers send to a gateway: the first byte chooses how the worker ends, the second how its bytes are cut and whether a
+/* What workers send to a gateway: the first byte chooses how the worker ends, and whether it is gridexec, the second how its bytes are cut and whether a
  * second connection sends them too. Whatever they are, the hub can read each outcome, and hears of each item exactly once. */
 #include "fuzz.h"
 
@@ -190,7 +190,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct item_pool *pool = item_pool_new(&loop, &options);
 	struct gateway *gateway = gateway_new(&loop);
 	const struct gateway_slot_options slot_options = {
-		.pool = pool, .input_queue = "in", .output_queue = "out", .subject = "slot=0"};
+		.pool = pool, .input_queue = "in", .output_queue = "out", .exec = data[0] & 0x80 ? "{}" : NULL, .subject = "slot=0"};
 	struct gateway_slot *slot = gateway_slot_new(gateway, &slot_options);
 	send_all(gateway, slot, pool, &hub, data, size);
 	const struct gateway_end end = {.kind = (enum gateway_end_kind)(data[0] % 3)};

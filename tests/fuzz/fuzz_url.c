@@ -33,7 +33,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)!url_check_redis(url, &err);
 	struct redis_url parts;
 	int rc = url_parse_redis(url, &parts, &err);
-	assert(rc || (parts.host && parts.port > 0 && parts.port <= 65535));
+	assert(rc || parts.socket || (parts.host && parts.port > 0 && parts.port <= 65535));
+	assert(rc || !parts.socket || url_check_redis(url, &err));
 	redis_url_done(&parts);
 	char *masked = url_masked(url);
 	assert(masked);

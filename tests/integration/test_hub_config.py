@@ -123,6 +123,7 @@ def test_the_first_run_writes_a_file_with_strong_tokens(computehub, config):
             config.unlink()
         daemon = Daemon(computehub, [], config.parent / "log", environment)
         daemon.wait_for_log("wrote a first configuration to " + re.escape(str(config)))
+        daemon.wait_for_log(r"next: run what \"gridctl join-command\" prints .*: seq 10 \| gridctl run --image busybox -- ")
         daemon.process.kill()  # it would listen on the well-known port; the file is what matters here
         daemon.process.wait(10)
         text = config.read_text()
@@ -152,6 +153,7 @@ def test_the_first_runs_file_works(computehub, config):
     expect(hub.get("/api/tasks", token=tokens["join_token"]), 403, "forbidden", "viewer_token or admin_token")
     expect(hub.get("/api/tasks", token="changeme"), 401)
     assert "`token` is good for everything" not in hub.daemon.log
+    assert "first configuration" not in hub.daemon.log and "next: " not in hub.daemon.log  # said once
     hub.stop()
 
 

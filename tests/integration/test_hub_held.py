@@ -12,7 +12,7 @@ def assert_released(held, task, stop=False, within=1.0):
     changed = time.monotonic()
     answer = expect(held.answer(), 200).json
     assert time.monotonic() - changed < within
-    assert set(answer) == {"version", "stop_requested", "task"}
+    assert set(answer) == {"version", "stop_requested", "draining", "task"}
     assert (answer["task"] and answer["task"]["task_name"]) == task and answer["stop_requested"] is stop
     return answer
 

@@ -54,8 +54,10 @@ def state_of(hub, token=ADMIN):
 CHANGES = [("POST", "/api/tasks", {"name": "x", "image": "i"}), ("POST", "/api/tasks/next", None),
            ("POST", "/api/tasks/finish", None), ("DELETE", "/api/tasks/b", None), ("POST", "/api/nodes/{id}/stop", None),
            ("POST", "/api/nodes/{id}/revoke", None), ("POST", "/api/tasks/a/dead/retry", {"ids": ["x"]}),
-           ("POST", "/api/tasks/a/dead/drop", {"ids": ["x"]})]
-READS = ["/api/tasks", "/api/tasks/a", "/api/tasks/a/dead", "/api/nodes"]
+           ("POST", "/api/tasks/a/dead/drop", {"ids": ["x"]}), ("POST", "/api/tasks/a/finish", None),
+           ("POST", "/api/tasks/a/cancel", None), ("POST", "/api/tasks/a/pause", None), ("POST", "/api/tasks/a/resume", None),
+           ("POST", "/api/nodes/{id}/drain", None), ("POST", "/api/nodes/{id}/undrain", None)]
+READS = ["/api/tasks", "/api/tasks/a", "/api/tasks/a/dead", "/api/tasks/a/failures", "/api/nodes"]
 
 
 def test_a_viewer_reads_and_changes_nothing(roles):

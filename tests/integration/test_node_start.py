@@ -13,12 +13,14 @@ def test_a_first_run_writes_a_configuration_and_says_what_to_do(gridnode, direct
     path = directory / "new" / "gridnode.toml"
     code, _, err = run(gridnode, ["-c", path])
     assert code == 78
-    assert str(path) in err and "server_url" in err and "token" in err
+    file, step = err.splitlines()  # two lines: what was written where, and what to do next
+    assert str(path) in file and "server_url" in file and "token" in file
+    assert "next: set both in it" in step and "gridctl join-command" in step and "gridnode again" in step
     assert path.stat().st_mode & 0o777 == 0o600
     text = path.read_text()
     assert 'server_url = ""' in text and 'token = ""' in text and "# node_id" in text
     code, _, err = run(gridnode, ["-c", path])
-    assert code == 78 and "server_url is not set" in err and "token is not set" in err
+    assert code == 78 and "server_url is not set" in err and "token is not set" in err and "next: " not in err
     assert path.read_text() == text
 
 

@@ -29,6 +29,19 @@ static bool admit(struct hub *hub, struct http_request *request, enum route_role
 	return false;
 }
 
+/* The handler sees the body as it comes. */
+static void begin_stream(struct hub *hub, struct http_request *request, const struct route *route, const struct caller *caller)
+{
+	char param[ROUTE_PARAM_MAX];
+	if (!route_param(route, request->path, param, sizeof(param))) {
+		reply_error(request, HTTP_NOT_FOUND, "not_found", "that name is too long to exist");
+		return;
+	}
+	log_debug(NULL, "%s %s", request->method, request->path);
+	struct api_call call = {.hub = hub, .request = request, .param = param, .node = caller->node, .rights = caller->rights};
+	route->handle(&call);
+}
+
 void api_on_headers(void *context, struct http_request *request)
 {
 	struct hub *hub = context;
@@ -44,6 +57,8 @@ void api_on_headers(void *context, struct http_request *request)
 			return;
 		request->route = route;
 		request->body_cap = route->body_cap;
+		if (route->body == ROUTE_STREAM)
+			begin_stream(hub, request, route, &caller);
 	} else if (*allow) {
 		reply_method_not_allowed(request, allow);
 	} else {

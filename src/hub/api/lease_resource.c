@@ -126,6 +126,10 @@ void handle_node_lease(struct api_call *call)
 		reply_json(call->request, HTTP_OK, NULL);
 		return;
 	}
+	if (node->draining && queue_state(queue) == QUEUE_RUNNING) {
+		on_lease_answer(&exchange->call, LEASE_BLOCKED, 0, NULL); /* never `empty`: a worker would read "nothing is left" */
+		return;
+	}
 	call->request->holder = exchange;
 	call->request->on_gone = on_lease_gone;
 	if (queue_lease(queue, &exchange->call))

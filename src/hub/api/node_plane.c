@@ -28,13 +28,20 @@ static void log_direct(struct hub *hub, struct node *node, const struct task *ta
 		 node ? node->id : "unknown", node ? node->hostname : "a seed agent", task->spec.name);
 }
 
+static bool is_draining(const struct node *node)
+{
+	return node && node->draining;
+}
+
 /* The current task as a node (NULL: the call named none) of that platform gets it: an object or JSON null; NULL without
  * memory. A platform of NULL is one that no image is made for. */
 static json_t *current_config(struct hub *hub, struct node *node, const char *platform)
 {
 	const struct task *current = tasks_current(hub->tasks);
-	if (!current)
+	if (!current || is_draining(node))
 		return json_null();
+	if (current->spec.exec.command && !(node && node->exec))
+		return json_null(); /* it would run the image's own program, or none */
 	enum delivery delivery = node && node->leases ? current->spec.delivery : DELIVERY_DIRECT;
 	bool processes = node && node_runs_processes(node);
 	if (delivery != current->spec.delivery && platform && task_spec_image(&current->spec, platform))
@@ -151,8 +158,8 @@ static void answer_held(struct hub *hub, struct http_request *request, struct no
 {
 	json_t *config = current_config(hub, node, platform);
 	reply_json(request, HTTP_OK,
-		   config ? json_pack("{s:I, s:b, s:o}", "version", (json_int_t)tasks_version(hub->tasks),
-				      "stop_requested", (int)stop_requested(node), "task", config)
+		   config ? json_pack("{s:I, s:b, s:b, s:o}", "version", (json_int_t)tasks_version(hub->tasks),
+				      "stop_requested", (int)stop_requested(node), "draining", (int)is_draining(node), "task", config)
 			  : NULL);
 }
 
@@ -184,10 +191,17 @@ static bool read_platform(struct api_call *call, const char **platform)
 	return false;
 }
 
+/* ?draining=: what an agent of ours was told last. The answer that told it anew may have been lost. */
+static bool thinks_otherwise(const struct http_request *request, const struct node *node)
+{
+	const char *told = http_query(request, "draining");
+	return told && node && (strcmp(told, "1") == 0) != node->draining;
+}
+
 static void hold_or_answer(struct api_call *call, struct node *node, const char *platform, int64_t version,
 			   int64_t wait_s)
 {
-	bool news = version != tasks_version(call->hub->tasks) || stop_requested(node);
+	bool news = version != tasks_version(call->hub->tasks) || stop_requested(node) || thinks_otherwise(call->request, node);
 	if (wait_s > LIMIT_TASK_WAIT_S)
 		wait_s = LIMIT_TASK_WAIT_S;
 	if (news || wait_s == 0)

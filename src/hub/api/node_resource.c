@@ -25,9 +25,15 @@ static void idle_reason(const struct hub *hub, const struct node *node, char *in
 {
 	const struct task *current = tasks_current(hub->tasks);
 	into[0] = '\0';
-	if (!current)
+	if (node->draining)
+		(void)snprintf(into, size, "drained by a person; POST /api/nodes/%s/undrain lets it work again", node->id);
+	if (node->draining || !current)
 		return;
-	if (node_runs_processes(node) && current->spec.command)
+	if (current->spec.exec.command && !node->exec) {
+		(void)snprintf(into, size, "this agent is too old for exec tasks, such as \"%s\": update gridnode", current->spec.name);
+		return;
+	}
+	if (node_runs_processes(node) && (current->spec.command || current->spec.exec.command))
 		return;
 	if (node_runs_processes(node))
 		(void)snprintf(into, size, "the task \"%s\" has no command, and this node runs no containers", current->spec.name);
@@ -132,4 +138,36 @@ void handle_node_stop(struct api_call *call)
 	task_waits_release_node(call->hub->waits, node);
 	broker_release(call->hub->broker, node->id);
 	reply_json(call->request, HTTP_OK, json_pack("{s:s, s:b}", "node_id", node->id, "stop_requested", 1));
+}
+
+static void set_draining(struct api_call *call, bool draining)
+{
+	struct node *node = nodes_find(call->hub->nodes, call->param);
+	struct err err = {0};
+	if (!node) {
+		reply_error(call->request, HTTP_NOT_FOUND, "not_found", "there is no node with that id");
+		return;
+	}
+	bool changes = node->draining != draining;
+	if (changes && nodes_set_draining(call->hub->nodes, node, draining, &err)) {
+		reply_err(call->request, &err);
+		return;
+	}
+	if (changes) {
+		log_info(NULL, "node=%s (%s) %s", node->id, node->hostname, draining ? "is drained: it runs nothing" : "may work again");
+		hub_nodes_changed(call->hub);
+		task_waits_release_node(call->hub->waits, node);
+		broker_release(call->hub->broker, node->id);
+	}
+	reply_json(call->request, HTTP_OK, json_pack("{s:s, s:b}", "node_id", node->id, "draining", (int)draining));
+}
+
+void handle_node_drain(struct api_call *call)
+{
+	set_draining(call, true);
+}
+
+void handle_node_undrain(struct api_call *call)
+{
+	set_draining(call, false);
 }

@@ -75,6 +75,19 @@ void reply_bytes(struct http_request *request, unsigned status, const char *cont
 		respond(request, &response, "application/json", NULL);
 }
 
+void reply_bytes_with(struct http_request *request, const char *content_type, struct buf *body, const struct http_header *headers,
+		      size_t count)
+{
+	struct http_response response = {.status = HTTP_OK, .content_type = content_type, .body_len = body->len};
+	response.headers = headers;
+	response.header_count = count;
+	response.body = buf_steal(body);
+	if (response.body)
+		http_respond(request, &response);
+	else
+		respond(request, &response, "application/json", NULL);
+}
+
 void reply_text(struct http_request *request, unsigned status, const char *text)
 {
 	struct http_response response = {.status = status};
@@ -93,6 +106,15 @@ void reply_error(struct http_request *request, unsigned status, const char *code
 {
 	struct http_response response = {.status = status};
 	respond(request, &response, "application/json", error_body(code, message));
+}
+
+void reply_error_counted(struct http_request *request, unsigned status, const char *code, const char *message, const char *name,
+			 int64_t number)
+{
+	struct http_response response = {.status = status};
+	json_t *count = number < 0 ? json_null() : json_integer(number);
+	json_t *body = json_pack("{s:{s:s, s:s}, s:o}", "error", "code", code, "message", message, name, count);
+	respond(request, &response, "application/json", dump_line(body));
 }
 
 /* The one who called cannot mend a full disk; the one who reads the log can. */
@@ -120,12 +142,24 @@ void reply_err(struct http_request *request, const struct err *err)
 	reply_error(request, HTTP_INTERNAL_ERROR, "internal", err->text);
 }
 
-void reply_redis_err(struct http_request *request, const struct err *err)
+static const char *redis_code(const struct err *err)
 {
 	bool away = err->code == ERR_UNREACHABLE || err->code == ERR_TIMEOUT;
-	const char *code = away ? "redis_unreachable" : err->code == ERR_CANCELLED ? "ending" : "redis_refused";
+	return away ? "redis_unreachable" : err->code == ERR_CANCELLED ? "ending" : "redis_refused";
+}
+
+void reply_redis_err(struct http_request *request, const struct err *err)
+{
 	log_trouble_of_ours(request, err);
-	reply_error(request, HTTP_UNAVAILABLE, code, err->text);
+	reply_error(request, HTTP_UNAVAILABLE, redis_code(err), err->text);
+}
+
+void reply_push_err(struct http_request *request, const struct err *err, int64_t items)
+{
+	bool full = err->code == ERR_NO_SPACE;
+	log_trouble_of_ours(request, err);
+	reply_error_counted(request, full ? HTTP_INSUFFICIENT_STORAGE : HTTP_UNAVAILABLE, full ? "redis_full" : redis_code(err),
+			    err->text, "items", items);
 }
 
 void reply_method_not_allowed(struct http_request *request, const char *allow)

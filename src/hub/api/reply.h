@@ -6,6 +6,7 @@
 #include "net/http.h"
 
 #include <jansson.h>
+#include <stdint.h>
 
 enum {
 	HTTP_OK = 200,
@@ -19,6 +20,7 @@ enum {
 	HTTP_CONTENT_TOO_LARGE = 413,
 	HTTP_INTERNAL_ERROR = 500,
 	HTTP_UNAVAILABLE = 503,
+	HTTP_INSUFFICIENT_STORAGE = 507,
 };
 
 /* Takes the reference over. NULL (no memory while it was made) is answered as an internal error. */
@@ -30,15 +32,26 @@ void reply_json_text(struct http_request *request, unsigned status, char *body);
 /* Takes the bytes out of the buffer. */
 void reply_bytes(struct http_request *request, unsigned status, const char *content_type, struct buf *body);
 
+/* The same with further headers: count of them. */
+void reply_bytes_with(struct http_request *request, const char *content_type, struct buf *body, const struct http_header *headers,
+		      size_t count);
+
 void reply_text(struct http_request *request, unsigned status, const char *text);
 
 void reply_error(struct http_request *request, unsigned status, const char *code, const char *message);
+
+/* The same, with a number beside "error" that says how far it went; negative: nobody knows, null. */
+void reply_error_counted(struct http_request *request, unsigned status, const char *code, const char *message, const char *name,
+			 int64_t number);
 
 /* Status and code from the one table that maps our errors to HTTP. */
 void reply_err(struct http_request *request, const struct err *err);
 
 /* What Redis did not do: 503 whatever the reason was, so that a node repeats its call. */
 void reply_redis_err(struct http_request *request, const struct err *err);
+
+/* The same of a push, for people: 507 where Redis is full. */
+void reply_push_err(struct http_request *request, const struct err *err, int64_t items);
 
 /* 405, with the methods that the path does know: "GET, POST". */
 void reply_method_not_allowed(struct http_request *request, const char *allow);

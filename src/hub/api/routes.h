@@ -23,6 +23,7 @@ enum route_body {
 	ROUTE_NO_BODY, /* what comes is dropped, if it is small */
 	ROUTE_JSON,    /* an object is needed */
 	ROUTE_BYTES,   /* the handler reads them itself */
+	ROUTE_STREAM,  /* the handler is called when the headers are there, and takes the body piece by piece (http.h) */
 };
 
 /* Who may call. The seed's single token is admin's, viewer's and joiner's at once. */

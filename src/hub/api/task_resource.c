@@ -49,6 +49,8 @@ void handle_task_add(struct api_call *call)
 	if (!rc && spec.delivery == DELIVERY_LEASED)
 		rc = broker_check(call->hub->broker, &spec, &err);
 	if (!rc)
+		rc = broker_check_purges(call->hub->broker, &spec, &err);
+	if (!rc)
 		rc = tasks_add(call->hub->tasks, &spec, hub_now().wall_ms, &added, &err);
 	if (rc) {
 		reply_err(call->request, &err);
@@ -159,25 +161,4 @@ void handle_task_next(struct api_call *call)
 	}
 	reply_json(call->request, HTTP_OK,
 		   json_pack("{s:s?, s:s}", "previous", name_of(previous), "current", name_of(tasks_current(tasks))));
-}
-
-void handle_task_finish(struct api_call *call)
-{
-	struct tasks *tasks = call->hub->tasks;
-	const struct task *completed = NULL;
-	struct err err = {0};
-	if (tasks_finish(tasks, hub_now().wall_ms, &completed, &err)) {
-		reply_refusal(call, &err, "no_task_running");
-		return;
-	}
-	const char *started = name_of(tasks_current(tasks));
-	char message[2 * LIMIT_TASK_NAME + 128];
-	if (started)
-		(void)snprintf(message, sizeof(message), "\"%s\" is completed; \"%s\" has started", completed->spec.name,
-			       started);
-	else
-		(void)snprintf(message, sizeof(message), "\"%s\" is completed; no task is waiting, nodes stop their containers",
-			       completed->spec.name);
-	reply_json(call->request, HTTP_OK,
-		   json_pack("{s:s, s:s?, s:s}", "completed", completed->spec.name, "started", started, "message", message));
 }

@@ -9,6 +9,7 @@
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <utlist.h>
 
 struct broker {
@@ -16,6 +17,7 @@ struct broker {
 	struct broker_options options;
 	struct queue_owner owner;
 	struct redis_links *links;
+	struct results *results;
 	struct queue *queues;  /* all that have not settled */
 	struct queue *by_task; /* the same, by task id */
 	struct queue *settled; /* to be closed at the next tick: it may be on the stack */
@@ -65,6 +67,12 @@ static void on_idle(void *context, struct queue *queue)
 	broker->options.on_idle(broker->options.context, queue->task);
 }
 
+static void on_failure(void *context, const struct queue *queue, const struct failure *failure)
+{
+	struct broker *broker = context;
+	broker->options.on_failure(broker->options.context, queue->task, failure);
+}
+
 static void on_settled(void *context, struct queue *queue)
 {
 	struct broker *broker = context;
@@ -73,8 +81,15 @@ static void on_settled(void *context, struct queue *queue)
 		 (long long)queue->progress.counts[COUNT_DONE], (long long)queue->progress.dead);
 	broker->options.on_settled(broker->options.context, queue->task, progress);
 	json_decref(progress);
+	results_task_ended(broker->results, queue->task);
 	unlist(broker, queue);
 	DL_APPEND(broker->settled, queue);
+}
+
+static void on_results(void *context, const struct queue *queue)
+{
+	struct broker *broker = context;
+	results_came(broker->results, queue->task);
 }
 
 static void on_link_change(void *context, struct redis_link *link)
@@ -86,6 +101,7 @@ static void on_link_change(void *context, struct redis_link *link)
 		if (queue->link == link)
 			queue_link_changed(queue);
 	}
+	results_link_changed(broker->results, link);
 }
 
 /* ---- hosts ---- */
@@ -131,6 +147,54 @@ int broker_check(const struct broker *broker, const struct task_spec *spec, stru
 	return rc ? rc : check_keys(broker, input, spec->input_queue, err);
 }
 
+/* ---- queues that tasks share ---- */
+
+static bool same_place(const char *a, const char *b)
+{
+	struct redis_url one;
+	struct redis_url other;
+	struct err err = {0};
+	bool good = url_parse_redis(a, &one, &err) == 0;
+	bool good_too = url_parse_redis(b, &other, &err) == 0;
+	bool same = good && good_too && one.port == other.port && one.database == other.database &&
+		    strcasecmp(one.host, other.host) == 0;
+	redis_url_done(&one);
+	redis_url_done(&other);
+	return same;
+}
+
+/* Where a task's input (0) or output (1) is. */
+static const char *url_of(const struct broker *broker, const struct task_spec *spec, int which)
+{
+	const char *elsewhere = which ? output_url(broker, spec) : NULL;
+	return elsewhere ? elsewhere : input_url(broker, spec);
+}
+
+bool broker_shares(const struct broker *broker, const struct task_spec *a, const struct task_spec *b)
+{
+	for (int i = 0; i < 2; i++) {
+		for (int k = 0; k < 2; k++) {
+			const char *one = i ? a->output_queue : a->input_queue;
+			const char *other = k ? b->output_queue : b->input_queue;
+			if (one && other && strcmp(one, other) == 0 && same_place(url_of(broker, a, i), url_of(broker, b, k)))
+				return true;
+		}
+	}
+	return false;
+}
+
+int broker_check_purges(const struct broker *broker, const struct task_spec *spec, struct err *err)
+{
+	const struct queue *queue;
+	DL_FOREACH(broker->queues, queue) {
+		if (queue->task->purge && !queue->task->settled && broker_shares(broker, spec, &queue->task->spec))
+			return err_set(err, ERR_EXISTS,
+				       "a queue of this task is one of \"%s\", which is cancelled and still to be purged; try again when it has settled",
+				       queue->task->spec.name);
+	}
+	return 0;
+}
+
 /* ---- queues ---- */
 
 struct queue *broker_queue(const struct broker *broker, const char *task_id)
@@ -169,13 +233,19 @@ static struct queue *open_queue(struct broker *broker, const struct task *task, 
 void broker_task_changed(struct broker *broker, const struct task *task)
 {
 	struct err err = {0};
+	if (task->spec.delivery != DELIVERY_LEASED && task_has_ended(task))
+		results_task_ended(broker->results, task);
+	struct queue *queue = broker_queue(broker, task->id);
+	if (task->settled && queue)
+		broker_task_forgotten(broker, task); /* cancelled before anything of it was out */
 	if (task->spec.delivery != DELIVERY_LEASED || task->settled)
 		return;
-	struct queue *queue = broker_queue(broker, task->id);
-	if (queue)
+	if (queue) {
 		queue_set_state(queue, state_for(task));
-	else if (!open_queue(broker, task, &err))
+		queue_set_paused(queue, task->paused);
+	} else if (!open_queue(broker, task, &err)) {
 		log_error(NULL, "task \"%s\": its items cannot be leased: %s", task->spec.name, err.text);
+	}
 }
 
 struct queue *broker_reopen(struct broker *broker, const struct task *task, struct err *err)
@@ -193,10 +263,31 @@ struct queue *broker_reopen(struct broker *broker, const struct task *task, stru
 void broker_task_forgotten(struct broker *broker, const struct task *task)
 {
 	struct queue *queue = broker_queue(broker, task->id);
+	results_task_forgotten(broker->results, task);
 	if (!queue)
 		return;
 	unlist(broker, queue);
 	queue_close(queue);
+}
+
+/* Where the task's results lie; NULL: the task names no Redis. Only what the task itself names may be a forbidden host. */
+static const char *results_url(const struct broker *broker, const struct task_spec *spec, struct err *err)
+{
+	const char *own = spec->output_redis ? spec->output_redis : spec->input_redis;
+	bool hubs = !own && spec->delivery == DELIVERY_LEASED && *broker->options.redis_url;
+	if (!own && !hubs)
+		(void)err_set(err, ERR_STATE, "task \"%s\" names no Redis", spec->name);
+	else if (own && check_host(broker, own, err) == 0)
+		return own;
+	return hubs ? broker->options.redis_url : NULL;
+}
+
+bool broker_ask_results(struct broker *broker, const struct task *task, struct results_call *call, struct err *err)
+{
+	const char *url = task->spec.output_queue ? results_url(broker, &task->spec, err) : NULL;
+	if (!task->spec.output_queue)
+		(void)err_set(err, ERR_STATE, "task \"%s\" has no output queue", task->spec.name);
+	return url && results_ask(broker->results, task, url, call, err);
 }
 
 void broker_release(struct broker *broker, const char *node)
@@ -223,6 +314,7 @@ void broker_tick(struct broker *broker, int64_t now_ms)
 	close_settled(broker);
 	DL_FOREACH_SAFE(broker->queues, queue, next)
 		queue_tick(queue, now_ms);
+	results_tick(broker->results, now_ms);
 }
 
 /* ---- construction ---- */
@@ -232,8 +324,10 @@ struct broker *broker_new(uv_loop_t *loop, const struct broker_options *options)
 	struct broker *broker = calloc(1, sizeof(*broker));
 	if (!broker)
 		return NULL;
-	const struct redis_links_options links = {
-		.allow_link_local = options->allow_link_local, .context = broker, .on_change = on_link_change};
+	const struct redis_links_options links = {.own_url = options->redis_url,
+						  .allow_link_local = options->allow_link_local,
+						  .context = broker,
+						  .on_change = on_link_change};
 	broker->loop = loop;
 	broker->options = *options;
 	broker->owner = (struct queue_owner){.context = broker,
@@ -241,10 +335,14 @@ struct broker *broker_new(uv_loop_t *loop, const struct broker_options *options)
 					     .all = all,
 					     .able_nodes = able_nodes,
 					     .on_idle = on_idle,
+					     .on_results = on_results,
+					     .on_failure = on_failure,
 					     .on_settled = on_settled};
 	broker->links = redis_links_new(loop, &links);
-	if (broker->links)
+	broker->results = broker->links ? results_new(broker->links) : NULL;
+	if (broker->results)
 		return broker;
+	redis_links_free(broker->links);
 	free(broker);
 	return NULL;
 }
@@ -260,6 +358,7 @@ void broker_close(struct broker *broker)
 		unlist(broker, queue);
 		queue_close(queue);
 	}
+	results_free(broker->results);
 	redis_links_free(broker->links);
 	free(broker);
 }

@@ -130,7 +130,7 @@ local function real_ids(set)
 end
 
 -- The set does not land: what the sender holds by those very takes goes back, charged where there is a reason.
-local function give_back(set, reason)
+local function give_back(set, reason, i)
 	for _, pair in ipairs(set.ids) do
 		local id = pair[1]
 		if let_go(holder, id, pair[2]) then
@@ -139,7 +139,7 @@ local function give_back(set, reason)
 			else
 				count('returned', 1)
 			end
-			if reason and charge(holder, id, cjson.encode({ reason = reason }), rules) then
+			if reason and charge(holder, id, cjson.encode({ reason = reason }), rules, i) then
 				died = died + 1
 			else
 				redis.call('RPUSH', key('retry'), id)
@@ -200,7 +200,7 @@ local function commit_loose(set)
 	return 'ok'
 end
 
-local function commit_set(set)
+local function commit_set(set, i)
 	local real = real_ids(set)
 	if real < #set.ids then
 		give_back(set, nil)
@@ -209,7 +209,7 @@ local function commit_set(set)
 	end
 	local there, reason = check(set)
 	if not there then
-		give_back(set, reason)
+		give_back(set, reason, i)
 		return reason
 	end
 	land(set, there)
@@ -221,10 +221,10 @@ end
 local usual_done = 0
 
 -- What passes takes its item off the books, if it is on them; what does not, or is not, goes the long way.
-local function commit_usual(at)
+local function commit_usual(at, i)
 	local command, name, id = ARGV[at + 6], ARGV[at + 7], ARGV[at + 2]
 	if command ~= pushed or name ~= pushed_to or redis.call('HDEL', ITEMS, id) == 0 then
-		return commit_set(expand(at))
+		return commit_set(expand(at), i)
 	end
 	cleared[#cleared + 1] = id
 	push(command, name, ARGV[at + 8])
@@ -235,9 +235,9 @@ end
 local answers = {}
 for i, set in ipairs(sets) do
 	if type(set) == 'number' then
-		answers[i] = commit_usual(set)
+		answers[i] = commit_usual(set, i)
 	else
-		answers[i] = set.seq and commit_loose(set) or commit_set(set)
+		answers[i] = set.seq and commit_loose(set) or commit_set(set, i)
 	end
 end
 count('done', usual_done)
@@ -246,4 +246,4 @@ call_many('HDEL', held, cleared)
 forget(cleared)
 drop_if_empty(holder)
 save_counts()
-return { back, died, answers, partly or '' }
+return { back, died, answers, partly or '', glimpses }

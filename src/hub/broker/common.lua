@@ -196,11 +196,25 @@ local function let_go(holder, id, number)
 	return same and real
 end
 
--- A failure of an item that its holder has just let go. rules: max_attempts, two_nodes, avoid_ms, now. Returns whether it
--- is dead now; otherwise the caller puts it into retry.
-local function charge(holder, id, error_text, rules)
+local GLIMPSES, GLIMPSE = 100, 1024 -- of failures in one call, and bytes of each one's payload
+
+-- What people are shown of failures: number in the call, beginning of the payload, its length, attempts, 1 when dead; …
+local glimpses = {}
+
+local function see(i, payload, attempts, dead)
+	if #glimpses < 5 * GLIMPSES then
+		for _, part in ipairs({ i, string.sub(payload, 1, GLIMPSE), #payload, attempts, dead and 1 or 0 }) do
+			glimpses[#glimpses + 1] = part
+		end
+	end
+end
+
+-- A failure of an item that its holder has just let go, the i-th thing of the call. rules: max_attempts, two_nodes, avoid_ms, now.
+-- Returns whether it is dead now; otherwise the caller puts it into retry.
+local function charge(holder, id, error_text, rules, i)
 	local node = string.match(holder, '^[^:]+')
 	local attempts = redis.call('HINCRBY', key('attempts'), id, 1)
+	local payload = redis.call('HGET', ITEMS, id)
 	local known = redis.call('HGET', key('avoid'), id)
 	local on_two = '0'
 	if known then
@@ -208,9 +222,11 @@ local function charge(holder, id, error_text, rules)
 		on_two = (before == '1' or other ~= node) and '1' or '0'
 	end
 	count('failed', 1)
-	if attempts >= 3 * rules.max_attempts
-		or (attempts >= rules.max_attempts and (on_two == '1' or not rules.two_nodes)) then
-		bury(id, redis.call('HGET', key('items'), id), error_text, rules.now)
+	local dead = attempts >= 3 * rules.max_attempts
+		or (attempts >= rules.max_attempts and (on_two == '1' or not rules.two_nodes))
+	see(i, payload, attempts, dead)
+	if dead then
+		bury(id, payload, error_text, rules.now)
 		return true
 	end
 	redis.call('HSET', key('avoid'), id, digits(rules.now + rules.avoid_ms) .. ' ' .. node .. ' ' .. on_two)

@@ -16,7 +16,7 @@ for i, failure in ipairs(failures) do
 	local id, number, error_text, together = unpack(failure)
 	if not let_go(holder, id, number) then
 		answers[i] = 'stale'
-	elseif charge(holder, id, error_text, rules) then
+	elseif charge(holder, id, error_text, rules, i) then
 		answers[i] = 'dead'
 		died = died + 1
 	else
@@ -32,4 +32,4 @@ for i, failure in ipairs(failures) do
 end
 drop_if_empty(holder)
 save_counts()
-return { back, died, answers }
+return { back, died, answers, glimpses }

@@ -141,6 +141,18 @@ void queue_set_state(struct queue *queue, enum queue_state state)
 	}
 }
 
+void queue_set_paused(struct queue *queue, bool paused)
+{
+	if (queue->paused == paused)
+		return;
+	queue->paused = paused;
+	queue->idle_since_ms = 0;
+	if (paused)
+		queue_unblock(queue); /* nobody is to move an item now */
+	else
+		queue_wake(queue);
+}
+
 void queue_link_changed(struct queue *queue)
 {
 	if (redis_link_is_up(queue->link)) {
@@ -168,6 +180,10 @@ void queue_tick(struct queue *queue, int64_t now_ms)
 	if (queue->state == QUEUE_SETTLED || !redis_link_is_up(queue->link))
 		return;
 	int64_t look_ms = queue->state == QUEUE_WAITING ? LOOK_WAITING_MS : LOOK_MS;
+	if (queue->purging || (queue->state == QUEUE_DRAINING && queue->task->purge && is_settled(queue))) {
+		queue_purge(queue);
+		return;
+	}
 	if (queue->state == QUEUE_DRAINING && is_settled(queue)) {
 		queue_set_state(queue, QUEUE_SETTLED);
 		return;
@@ -271,6 +287,7 @@ struct queue *queue_new(uv_loop_t *loop, const struct queue_owner *owner, const 
 	queue->output = output;
 	queue->destination = destination;
 	queue->waiting = -1;
+	queue->paused = task->paused;
 	queue->reopened = task->settled;
 	queue->saved = task->settled && task->progress ? json_loads(task->progress, 0, NULL) : NULL;
 	text_copy(queue->tag, sizeof(queue->tag), task->id);
@@ -286,6 +303,7 @@ void queue_close(struct queue *queue)
 	tell_ready(queue);
 	queue_ops_cancel(queue);
 	queue_outbox_close(queue);
+	queue_purge_close(queue);
 	redis_client_forget(redis_link_client(queue->link), queue); /* what queue_progress.c asked without an op */
 	redis_link_release(queue->link);
 	redis_link_release(queue->output);

@@ -1,9 +1,9 @@
 /* One leased task's queue: its items leave Redis only through here, and come to rest only through here.
  *
- *   WAITING --the task starts--> RUNNING --it ends--> DRAINING --no holder left, all is back--> SETTLED
+ *   WAITING --the task starts--> RUNNING --it ends--> DRAINING --no holder left, all is back (and purged)--> SETTLED
  *
  * WAITING    the task waits: only looked at
- * RUNNING    leases are given
+ * RUNNING    leases are given; none while the task is paused: calls are held as if nothing were there
  * DRAINING   no new leases; commits, failures and returns of what is out are taken, the overdue reaped, the rest put back
  * SETTLED    nothing of the task is on the books any more
  *
@@ -112,6 +112,19 @@ struct queue_ready {
 /* False: it is known already; ready is not called then. */
 bool queue_wait_ready(struct queue *queue, struct queue_ready *ready);
 void queue_unwait_ready(struct queue *queue, struct queue_ready *ready);
+
+/* Items of one push, each brought in once: those that are in already are passed over. first: the first one's number within the
+ * push; count 0: only asks. The reply: how many of the push are in, how many of these were brought in, and whether first is
+ * beyond what is in (1: nothing has changed). What is given is copied. */
+struct push_batch {
+	const char *push; /* LIMIT_PUSH_ID letters, digits, "_" and "-" */
+	int64_t first;
+	const char *const *items;
+	const size_t *lens;
+	size_t count;
+};
+struct queue_op *queue_push(struct queue *queue, const struct push_batch *batch, queue_on_reply *on_reply, void *context,
+			    struct err *err);
 
 struct queue_op *queue_dead_list(struct queue *queue, int64_t cursor, int64_t count, queue_on_reply *on_reply, void *context,
 				 struct err *err);

@@ -43,7 +43,7 @@ static void on_blocker_down(void *context, const struct err *reason)
 void queue_block(struct queue *queue)
 {
 	struct err err = {0};
-	if (queue->blocking || queue->state != QUEUE_RUNNING)
+	if (queue->blocking || queue->paused || queue->state != QUEUE_RUNNING)
 		return;
 	if (!queue->blocker) {
 		queue->blocker = redis_link_second_client(queue->link, queue, on_blocker_up, on_blocker_down, &err);

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,9 +19,12 @@ static void commit_free_all(struct queue_commit *commit)
 	size_t count = commit->batch ? commit_count(commit->batch) : 0;
 	for (size_t i = 0; commit->messages && i < count; i++)
 		free(commit->messages[i]);
+	for (size_t i = 0; commit->errors && i < count; i++)
+		free(commit->errors[i]);
 	for (size_t i = 0; i < PARTS; i++)
 		free(commit->parts[i].outcomes);
 	free(commit->messages);
+	free(commit->errors);
 	free(commit->results);
 	free(commit->refused_here);
 	commit_free(commit->batch);
@@ -32,32 +36,32 @@ void commit_finish(struct queue_commit *commit)
 	if (commit->on_done)
 		commit->on_done(commit->context, commit->batch, commit->failed ? NULL : commit->results, commit->messages,
 				commit->failed ? &commit->err : NULL);
+	if (!commit->failed && !commit->queue->output)
+		commit->queue->owner->on_results(commit->queue->owner->context, commit->queue);
 	commit_free_all(commit);
 }
 
 /* ---- what a person reads about a failure ---- */
 
-/* The node's words as one JSON text with who said them and when; NULL without memory. */
-static char *error_text(const struct outcome *outcome, const char *message, const char *node, const char *hostname)
+char *commit_error_text(const struct queue_commit *commit, const struct outcome *outcome, const char *message)
 {
 	char at[RFC3339_SIZE];
 	clock_format_rfc3339(clock_wall_ms(), at);
 	AUTO_JSON json_t *given = outcome->error_len ? json_loadb(outcome->error, outcome->error_len, 0, NULL) : NULL;
 	AUTO_JSON json_t *error = json_is_object(given) ? json_incref(given) : json_object();
 	bool failed = !error || (message && json_object_set_new(error, "reason", json_lossy_string(message))) ||
-		      json_set_text(error, "node", node) || json_object_set_new(error, "hostname", json_lossy_string(hostname)) ||
+		      json_set_text(error, "node", commit->node) ||
+		      json_object_set_new(error, "hostname", json_lossy_string(commit->hostname)) ||
 		      json_set_text(error, "at", at);
 	return failed ? NULL : json_dumps(error, JSON_COMPACT);
 }
 
-/* Checks every write, and puts together what is said of each outcome that fails: its text, or NULL for the others. */
-static char **check(struct queue_commit *commit, const char *node, const char *hostname)
+/* Checks every write, and puts together what is said of each outcome that fails. */
+static void check(struct queue_commit *commit)
 {
 	const struct task_spec *spec = &commit->queue->task->spec;
 	const struct write_targets targets = {.input_queue = spec->input_queue, .output_queue = spec->output_queue};
-	size_t count = commit_count(commit->batch);
-	char **errors = calloc(count + 1, sizeof(*errors));
-	for (size_t i = 0; errors && i < count; i++) {
+	for (size_t i = 0; i < commit_count(commit->batch); i++) {
 		const struct outcome *outcome = commit_outcome(commit->batch, i);
 		struct err err = {0};
 		int rc = 0;
@@ -67,45 +71,34 @@ static char **check(struct queue_commit *commit, const char *node, const char *h
 		if (rc)
 			commit_refuse(commit, i, err.text);
 		if (outcome->kind == OUTCOME_FAIL || (outcome->kind == OUTCOME_DONE && rc))
-			errors[i] = error_text(outcome, rc ? err.text : NULL, node, hostname);
+			commit->errors[i] = commit_error_text(commit, outcome, rc ? err.text : NULL);
 	}
-	return errors;
-}
-
-static void free_errors(char **errors, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		free(errors[i]);
-	free(errors);
 }
 
 /* Whether every outcome that fails has its text. */
-static bool has_errors(const struct queue_commit *commit, char *const *errors)
+static bool has_errors(const struct queue_commit *commit)
 {
 	for (size_t i = 0; i < commit_count(commit->batch); i++) {
 		enum outcome_kind kind = commit_outcome(commit->batch, i)->kind;
 		bool fails = kind == OUTCOME_FAIL || (kind == OUTCOME_DONE && commit->refused_here[i]);
-		if (fails && !errors[i])
+		if (fails && !commit->errors[i])
 			return false;
 	}
 	return true;
 }
 
-static int send_all(struct queue_commit *commit, const char *node, const char *hostname, int64_t epoch, struct err *err)
+static int send_all(struct queue_commit *commit, int64_t epoch, struct err *err)
 {
 	char name[QUEUE_NODE_SIZE];
 	char holder[QUEUE_NODE_SIZE + 24];
-	queue_node_name(commit->queue, node, name);
+	queue_node_name(commit->queue, commit->node, name);
 	(void)snprintf(holder, sizeof(holder), "%s:%lld", name, (long long)epoch);
-	char **errors = check(commit, node, hostname);
-	if (!errors)
-		return err_set(err, ERR_NOMEM, "out of memory");
-	int rc = has_errors(commit, errors) ? commit_send_sets(commit, holder, err) : err_set(err, ERR_NOMEM, "out of memory");
+	check(commit);
+	int rc = has_errors(commit) ? commit_send_sets(commit, holder, err) : err_set(err, ERR_NOMEM, "out of memory");
 	if (!rc)
-		rc = commit_send_fails(commit, holder, errors, err);
+		rc = commit_send_fails(commit, holder, err);
 	if (!rc)
 		rc = commit_send_returns(commit, holder, err);
-	free_errors(errors, commit_count(commit->batch));
 	return rc;
 }
 
@@ -121,8 +114,9 @@ static struct queue_commit *new_commit(struct queue *queue, struct commit_batch 
 	*commit = (struct queue_commit){.queue = queue, .batch = batch, .on_done = on_done, .context = context};
 	commit->results = calloc(count + 1, sizeof(*commit->results)); /* all accepted */
 	commit->messages = calloc(count + 1, sizeof(*commit->messages));
+	commit->errors = calloc(count + 1, sizeof(*commit->errors));
 	commit->refused_here = calloc(count + 1, sizeof(*commit->refused_here));
-	if (commit->results && commit->messages && commit->refused_here)
+	if (commit->results && commit->messages && commit->errors && commit->refused_here)
 		return commit;
 	commit_free_all(commit);
 	return NULL;
@@ -136,8 +130,10 @@ struct queue_commit *queue_commit(struct queue *queue, const char *node, const c
 		(void)err_set(err, ERR_NOMEM, "out of memory");
 		return NULL;
 	}
+	text_copy(commit->node, sizeof(commit->node), node);
+	text_copy(commit->hostname, sizeof(commit->hostname), hostname);
 	commit->open = 1; /* this call's own, so that nothing ends before all are sent */
-	int rc = redis_link_is_up(queue->link) ? send_all(commit, node, hostname, epoch, err)
+	int rc = redis_link_is_up(queue->link) ? send_all(commit, epoch, err)
 					       : err_set(err, ERR_UNREACHABLE, "%s", redis_link_trouble(queue->link));
 	commit->open--;
 	if (rc && commit->open > 0) {

@@ -87,6 +87,7 @@ static void on_part(struct commit_part *part, enum commit_part_kind which, const
 			(void)err_set(&strange, ERR_PROTOCOL, "Redis answered something strange to a commit");
 			fail(commit, &strange);
 		}
+		commit_note_failures(commit, which, reply_array(reply, which == PART_COMMIT ? 4 : 3));
 		if (which == PART_COMMIT && reply->count > 3 && reply->elements[3].len > 0)
 			log_error(commit->queue->subject, "a checked write was refused by Redis all the same: %s",
 				  reply->elements[3].text);

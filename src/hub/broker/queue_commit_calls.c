@@ -97,7 +97,7 @@ int commit_send_sets(struct queue_commit *commit, const char *holder, struct err
 }
 
 /* What broke the table is charged with that message. */
-int commit_send_fails(struct queue_commit *commit, const char *holder, char *const *errors, struct err *err)
+int commit_send_fails(struct queue_commit *commit, const char *holder, struct err *err)
 {
 	size_t items = items_of(commit, OUTCOME_FAIL);
 	struct script_call call;
@@ -106,14 +106,14 @@ int commit_send_fails(struct queue_commit *commit, const char *holder, char *con
 	queue_call_init(commit->queue, &call);
 	script_call_add_text(&call, holder);
 	add_rules(commit->queue, &call);
-	script_call_add_number(&call, ALONE_MS);
+	script_call_add_number(&call, commit->queue->task->spec.exec.command ? EXEC_ALONE_MS : ALONE_MS);
 	script_call_add_number(&call, (int64_t)items);
 	for (size_t i = 0; i < commit_count(commit->batch); i++) {
 		const struct outcome *outcome = commit_outcome(commit->batch, i);
-		for (size_t k = 0; errors[i] && k < outcome->item_count; k++) {
+		for (size_t k = 0; commit->errors[i] && k < outcome->item_count; k++) {
 			script_call_add(&call, outcome->items[k].id, outcome->items[k].id_len);
 			script_call_add_number(&call, outcome->items[k].number);
-			script_call_add_text(&call, errors[i]);
+			script_call_add_text(&call, commit->errors[i]);
 			script_call_add_number(&call, outcome->together);
 		}
 	}

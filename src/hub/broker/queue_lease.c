@@ -11,7 +11,8 @@
  * Who is held learns of a new item from a blocking move into `arrived` on a connection of its own (R12), and of an item that
  * came back from the answers of this hub's own calls. Failure modes: an item becomes free between a take's `empty` and the
  * holding: `wakes` has grown, so it is asked again. The blocking connection is lost: it is made anew, and the move repeated; an
- * item that it moved unseen stands in `arrived`, where the first take after the reconnection finds it. Redis goes away: all are
+ * item that it moved unseen stands in `arrived`, where the first take after the reconnection finds it. The task is paused: whoever
+ * waits goes on waiting, and who does not wait is told `blocked`. Redis goes away: all are
  * answered `blocked`. The node goes: its call is abandoned, and what it was given is repeated to its next one (R3). */
 #include "hub/broker/queue_parts.h"
 
@@ -134,7 +135,7 @@ static void take_was_empty(struct queue *queue, struct lease_call *call, int64_t
 	note_next_free(queue, next_ms, now);
 	if (now >= call->deadline_ms)
 		answer(call, LEASE_EMPTY, NULL);
-	else if (call->wakes != queue->wakes)
+	else if (call->wakes != queue->wakes && !queue->paused)
 		(void)take(queue, call);
 	else
 		hold(queue, call, now);
@@ -265,7 +266,7 @@ static void serve_next(struct queue *queue)
 
 bool queue_gives(const struct queue *queue)
 {
-	return queue->state == QUEUE_RUNNING && queue->base.known && redis_link_is_up(queue->link);
+	return queue->state == QUEUE_RUNNING && !queue->paused && queue->base.known && redis_link_is_up(queue->link);
 }
 
 void queue_wake(struct queue *queue)
@@ -328,6 +329,10 @@ bool queue_lease(struct queue *queue, struct lease_call *call)
 	queue_release(queue, call->node);
 	if (queue->state != QUEUE_RUNNING || !redis_link_is_up(queue->link)) {
 		answer(call, queue->state == QUEUE_RUNNING ? LEASE_BLOCKED : LEASE_CLOSED, NULL);
+		return false;
+	}
+	if (queue->paused && call->deadline_ms <= now) { /* not held, and `empty` would tell a worker that nothing is left */
+		answer(call, LEASE_BLOCKED, NULL);
 		return false;
 	}
 	if (queue_gives(queue) && call->not_before_ms <= now)

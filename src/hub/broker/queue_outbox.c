@@ -49,8 +49,10 @@ static void on_done(void *context, const struct resp_value *reply, const struct 
 	if (!err && reply_number(reply, 1) > 0)
 		log_error(queue->subject, "%lld results could not be written to the output's Redis: dead letters",
 			  (long long)reply_number(reply, 1));
-	if (!err && reply_number(reply, 0) > 0)
+	if (!err && reply_number(reply, 0) > 0) {
+		queue->owner->on_results(queue->owner->context, queue);
 		queue_pump(queue);
+	}
 }
 
 static void tell_done(struct outbox_round *round, const struct resp_value *texts)

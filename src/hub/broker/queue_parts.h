@@ -1,11 +1,12 @@
 /* The inside of a queue, shared by the files that work on it: queue.c (its life), queue_op.c (asking Redis), queue_lease.c
- * (leases and who waits for them), queue_commit.c, queue_progress.c, queue_share.c, queue_outbox.c. Nobody else includes this but
+ * (leases and who waits for them), queue_commit.c, queue_progress.c, queue_share.c, queue_purge.c, queue_outbox.c. Nobody else includes this but
  * broker.c. */
 #pragma once
 
 #include "hub/broker/queue.h"
 #include "hub/broker/redis_link.h"
 #include "hub/broker/scripts.h"
+#include "hub/failures.h"
 
 #include <uv.h>
 
@@ -13,6 +14,7 @@ enum {
 	MAX_LOSSES = 10,             /* an item that was lost so often with its node is a dead letter */
 	AVOID_MS = 10 * 1000,        /* for so long another node has the first go at an item that failed */
 	ALONE_MS = 60 * 1000,        /* for so long an item that failed together with others is run alone */
+	EXEC_ALONE_MS = 24 * 60 * 60 * 1000, /* a batch of exec: a thousand of them take their time */
 	QUEUE_TAG_SIZE = 9,
 	CLEAN_SETTLES = 2,           /* in a row, and nothing is out any more */
 };
@@ -27,6 +29,10 @@ struct queue_owner {
 	size_t (*able_nodes)(void *context, const struct queue *queue);
 	/* Nothing waits and nothing is leased, for as long as the task's auto_finish_after says. */
 	void (*on_idle)(void *context, struct queue *queue);
+	/* Results came to the output, or may have. */
+	void (*on_results)(void *context, const struct queue *queue);
+	/* A worker failed with one of the task's items, or its results were refused. */
+	void (*on_failure)(void *context, const struct queue *queue, const struct failure *failure);
 	/* SETTLED; the progress is final. The queue may be freed in here. */
 	void (*on_settled)(void *context, struct queue *queue);
 };
@@ -47,6 +53,9 @@ struct queue {
 	struct redis_link *output; /* of an output elsewhere, or NULL */
 	char *destination;        /* the output's name in the outbox; "" where it is on the same Redis */
 	char tag[QUEUE_TAG_SIZE]; /* of the task, in the holders' names */
+	bool paused;              /* RUNNING, and nothing is given */
+	bool purging;             /* Redis is told to drop what is left */
+	bool purge_told;          /* … and people, that it could not be done yet */
 	bool reopened;            /* it had settled before: only its dead letters are of interest */
 	char trouble[ERR_TEXT_MAX]; /* what Redis refused last; "": nothing */
 	char subject[LIMIT_TASK_NAME + 8]; /* for the log */
@@ -97,6 +106,7 @@ struct queue *queue_new(uv_loop_t *loop, const struct queue_owner *owner, const 
 /* Everything under way is told ERR_CANCELLED; frees itself on the loop. The links are released. */
 void queue_close(struct queue *queue);
 void queue_set_state(struct queue *queue, enum queue_state state);
+void queue_set_paused(struct queue *queue, bool paused);
 void queue_link_changed(struct queue *queue);
 void queue_tick(struct queue *queue, int64_t now_ms);
 
@@ -169,6 +179,12 @@ void queue_look(struct queue *queue, int64_t now_ms);
 /* What only a task at work needs goes; its own counters go by themselves, in a while. */
 void queue_forget_keys(struct queue *queue);
 void queue_note_idle(struct queue *queue, int64_t now_ms);
+
+/* ---- queue_purge.c ---- */
+
+/* Drops what is left of a cancelled task; SETTLED when Redis has said that it is done. Called again until then. */
+void queue_purge(struct queue *queue);
+void queue_purge_close(struct queue *queue);
 
 /* ---- queue_outbox.c ---- */
 

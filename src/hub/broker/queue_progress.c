@@ -190,7 +190,7 @@ void queue_note_idle(struct queue *queue, int64_t now_ms)
 	const struct queue_progress *progress = &queue->progress;
 	const struct task_spec *spec = &queue->task->spec;
 	bool idle = progress->known && progress->waiting == 0 && progress->leased == 0;
-	if (!idle || !spec->auto_finish || queue->idle_told) {
+	if (!idle || !spec->auto_finish || queue->paused || queue->idle_told) {
 		queue->idle_since_ms = 0;
 		return;
 	}
@@ -231,7 +231,8 @@ static json_t *numbers_json(const struct queue *queue)
 	const struct queue_progress *p = &queue->progress;
 	int64_t left = p->waiting + p->leased;
 	json_int_t total = left + p->counts[COUNT_DONE] + p->dead;
-	json_t *eta = p->rate > 0 && queue->state == QUEUE_RUNNING ? json_real(tenths((double)left / p->rate)) : json_null();
+	bool moves = p->rate > 0 && queue->state == QUEUE_RUNNING && !queue->paused;
+	json_t *eta = moves ? json_real(tenths((double)left / p->rate)) : json_null();
 	json_t *object = json_pack("{s:I, s:I, s:I, s:I, s:f, s:o}", "total",
 				   total, "waiting", (json_int_t)p->waiting,
 				   "leased", (json_int_t)p->leased, "dead", (json_int_t)p->dead, "rate", tenths(p->rate), "eta", eta);

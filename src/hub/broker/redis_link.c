@@ -70,6 +70,12 @@ static void free_link(struct redis_link *link)
 	free(link);
 }
 
+/* Tasks cannot name a Unix socket (task_spec refuses it); should one come here all the same, it is not connected to. */
+static bool is_own(const struct redis_links *links, const char *url)
+{
+	return links->options.own_url && strcmp(links->options.own_url, url) == 0;
+}
+
 struct redis_link *redis_link_take(struct redis_links *links, const char *url, struct err *err)
 {
 	struct redis_link *link;
@@ -93,6 +99,7 @@ struct redis_link *redis_link_take(struct redis_links *links, const char *url, s
 	link->is_new = true;
 	int rc = url_parse_redis(url, &link->place, err);
 	const struct redis_client_options options = {.url = url,
+						     .allow_unix_url = is_own(links, url),
 						     .allow_link_local = links->options.allow_link_local,
 						     .context = link,
 						     .on_up = on_up,
@@ -137,6 +144,8 @@ bool redis_link_is_new(const struct redis_link *link)
 
 static bool same(const struct redis_url *a, const struct redis_url *b)
 {
+	if (a->socket || b->socket)
+		return a->socket && b->socket && strcmp(a->socket, b->socket) == 0;
 	return a->port == b->port && a->database == b->database && strcasecmp(a->host, b->host) == 0;
 }
 
@@ -158,6 +167,7 @@ struct redis_client *redis_link_second_client(const struct redis_link *link, voi
 					      void (*on_client_down)(void *context, const struct err *reason), struct err *err)
 {
 	const struct redis_client_options options = {.url = link->url,
+						     .allow_unix_url = is_own(link->links, link->url),
 						     .allow_link_local = link->links->options.allow_link_local,
 						     .context = context,
 						     .on_up = on_client_up,

@@ -11,6 +11,7 @@ struct redis_link;
 struct redis_links;
 
 struct redis_links_options {
+	const char *own_url;   /* of the hub's configuration: this one alone may be a Unix socket. Borrowed; "" or NULL: none */
 	bool allow_link_local;
 	void *context;
 	/* A link came up, or went down (its reason is in redis_link_trouble): never from inside a call to this header. */

@@ -32,9 +32,13 @@ static const struct source SOURCES[SCRIPT_COUNT] = {
 	[SCRIPT_DEAD_LIST] = SOURCE(dead_list),
 	[SCRIPT_DEAD_RETRY] = SOURCE(dead_retry),
 	[SCRIPT_DEAD_DROP] = SOURCE(dead_drop),
+	[SCRIPT_PURGE] = SOURCE(purge),
 	[SCRIPT_OUTBOX_NEXT] = SOURCE(outbox_next),
 	[SCRIPT_OUTBOX_APPLY] = SOURCE(outbox_apply),
 	[SCRIPT_OUTBOX_DONE] = SOURCE(outbox_done),
+	[SCRIPT_PUSH] = SOURCE(push),
+	[SCRIPT_RESULTS_READ] = SOURCE(results_read),
+	[SCRIPT_RESULTS_TAKE] = SOURCE(results_take),
 };
 
 static struct redis_script scripts[SCRIPT_COUNT];

@@ -28,21 +28,28 @@ static const char WHY_UNKNOWN[] = "a leased task's worker pops from the input qu
 
 /* ---- who speaks ---- */
 
-static bool enter(struct gateway_session *session, const struct resp_value *password)
+static const char WRONG[] = "WRONGPASS this is not the password of this start of a worker: use INPUT_REDIS_URL as it is";
+static const char SPENT[] = "WRONGPASS this password has been used: in tasks with \"exec\" it is good for one connection, gridexec's";
+
+/* NULL: it is in; else why not. */
+static const char *enter(struct gateway_session *session, const struct resp_value *password)
 {
 	struct gateway_slot *slot = gateway_find_slot(session->gateway, session, password->text, password->len);
 	if (!slot || (session->slot && session->slot != slot))
-		return false;
+		return WRONG;
 	if (session->slot)
-		return true;
+		return NULL;
+	if (slot->exec && slot->entered)
+		return SPENT;
 	if (slot->session_count >= CONNECTIONS_MAX)
-		return false;
+		return WRONG;
+	slot->entered = true;
 	slot->session_count++;
 	session_unlink(&session->gateway->strangers, session);
 	session->gateway->stranger_count--;
 	session->slot = slot;
 	session_link(&slot->sessions, session);
-	return true;
+	return NULL;
 }
 
 static bool is_default_user(const struct resp_value *user)
@@ -50,19 +57,15 @@ static bool is_default_user(const struct resp_value *user)
 	return user->len == 0 || resp_is(user, "default");
 }
 
-static void answer_wrong_password(struct gateway_session *session, struct buf *reply)
-{
-	answer_error(session, reply, "WRONGPASS this is not the password of this start of a worker: use INPUT_REDIS_URL as it is");
-}
-
 static void run_auth(struct gateway_session *session, const struct resp_value *message, struct buf *reply)
 {
 	const struct resp_value *args = message->elements;
 	bool known = message->count == 2 || is_default_user(&args[1]);
-	if (known && enter(session, &args[message->count - 1]))
-		answer_status(session, reply, "OK");
+	const char *refusal = known ? enter(session, &args[message->count - 1]) : WRONG;
+	if (refusal)
+		answer_error(session, reply, "%s", refusal);
 	else
-		answer_wrong_password(session, reply);
+		answer_status(session, reply, "OK");
 }
 
 static void answer_field(struct gateway_session *session, struct buf *reply, const char *name, const char *value)
@@ -97,8 +100,9 @@ static void run_hello(struct gateway_session *session, const struct resp_value *
 	for (size_t i = 2; i < message->count;) {
 		size_t left = message->count - i;
 		if (left >= 3 && resp_is_nocase(&args[i], "AUTH")) {
-			if (!is_default_user(&args[i + 1]) || !enter(session, &args[i + 2])) {
-				answer_wrong_password(session, reply);
+			const char *refusal = is_default_user(&args[i + 1]) ? enter(session, &args[i + 2]) : WRONG;
+			if (refusal) {
+				answer_error(session, reply, "%s", refusal);
 				return;
 			}
 			i += 3;
@@ -309,6 +313,7 @@ static const struct gateway_command COMMANDS[] = {
 	{"BLMOVE", 6, 6, CMD_POP, run_move},
 	{"RPOPLPUSH", 3, 3, CMD_POP, run_move},
 	{"BRPOPLPUSH", 4, 4, CMD_POP, run_move},
+	{"IDM", 2, 0, CMD_POP | CMD_AT_ONCE, exec_run},
 	{"LREM", 4, 4, 0, run_lrem},
 	{"LRANGE", 4, 4, 0, run_lrange},
 	{"DEL", 2, 0, 0, run_del},

@@ -29,6 +29,8 @@ struct gateway_slot_options {
 	struct item_pool *pool;     /* must outlive the slot */
 	const char *input_queue;    /* copied */
 	const char *output_queue;   /* copied; NULL: the task has none */
+	const char *exec;           /* copied; of tasks with exec: what gridexec is told (JSON). Then the password is good for one
+	                               connection. NULL: an ordinary worker */
 	int64_t concurrency;        /* 1: the worker is serial, though its client hops between connections; 0: not declared */
 	int64_t item_timeout_ms;    /* 0: none */
 	const char *subject;        /* for the log: "slot=0 task=…"; copied */

@@ -1,6 +1,6 @@
 /* The gateway's own inside, shared by the files of this folder: gateway.c (listeners, who has not said a password yet),
  * slot.c (what is open, and what closes it), slot_end.c, session.c (one connection), commands.c (the table), pop.c,
- * transaction.c (MULTI), private_list.c (rule 6), answers.c. For nobody else. */
+ * transaction.c (MULTI), private_list.c (rule 6), exec.c (gridexec's), answers.c. For nobody else. */
 #pragma once
 
 #include "base/buf.h"
@@ -37,6 +37,7 @@ enum pop_form {
 	POP_MANY,    /* [item, …] */
 	POP_KEYED,   /* [key, [item, …]] */
 	POP_MOVED,   /* item, which goes into a private list */
+	POP_NEXT,    /* [item, failures, …]: a batch for gridexec, as many as the hub has at once */
 	POP_LLEN,    /* no pop at all: how many there are */
 };
 
@@ -127,6 +128,7 @@ struct gateway_slot {
 	struct gateway_slot *next, *prev;
 	struct gateway_slot_options options;
 	char *input_queue, *output_queue;
+	char *exec;                      /* of tasks with exec: what gridexec is told; NULL: an ordinary worker */
 	size_t input_len;
 	char subject[160];
 	char password[44];
@@ -147,6 +149,7 @@ struct gateway_slot {
 	uint64_t stream_ms, stream_seq;  /* of the last id given to an XADD */
 	bool stepping, draining, ending;
 	bool worked;                     /* an item was finished since the slot's start */
+	bool entered;                    /* somebody has said the password */
 	bool told_concurrent, told_timeout;
 	void (*on_idle)(void *context);
 	uv_timer_t timer;                /* item_timeout, half-received commands, on_idle */
@@ -203,6 +206,9 @@ void slot_fail_items(struct gateway_slot *slot, struct item_list *items, const c
 /* 0, or what the worker is told. */
 int slot_write(struct gateway_slot *slot, struct gateway_session *session, const struct write_arg *args, size_t count,
 	       struct err *err) MUST_CHECK;
+/* What is open on this connection has failed, together; what was written for it is dropped. */
+void slot_fail_open(struct gateway_slot *slot, const struct gateway_session *session, const char *reason,
+		    const struct gateway_end *end);
 void slot_schedule(struct gateway_slot *slot, int64_t at_ms);
 void slot_check_idle(struct gateway_slot *slot);
 
@@ -227,6 +233,8 @@ void command_run_queued(struct gateway_session *session, const struct resp_value
 bool pop_is(const struct resp_value *message);
 int pop_parse(const struct gateway_slot *slot, const struct resp_value *message, struct pop_request *request,
 	      struct err *err) MUST_CHECK;
+/* IDM NEXT <max> */
+int pop_parse_next(const struct resp_value *max, struct pop_request *request, struct err *err) MUST_CHECK;
 void pop_request_done(struct pop_request *request);
 void pop_begin(struct gateway_session *session, struct pop_request *request);
 /* The answer to one request, out of the granted items; they go over to `open`. */
@@ -250,6 +258,9 @@ void private_list_move(struct gateway_session *session, struct private_list *lis
 void private_list_lrem(struct gateway_session *session, const struct resp_value *message, struct buf *reply);
 void private_list_lrange(struct gateway_session *session, const struct resp_value *message, struct buf *reply);
 void private_list_del(struct gateway_session *session, const struct resp_value *message, struct buf *reply);
+
+/* exec.c: IDM … */
+void exec_run(struct gateway_session *session, const struct resp_value *message, struct buf *reply);
 
 /* answers.c: replies never fail but for memory or a peer that does not read: the session ends then. */
 void answer_status(struct gateway_session *session, struct buf *reply, const char *text);

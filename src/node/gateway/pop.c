@@ -102,6 +102,13 @@ static int parse_multiple(const struct gateway_slot *slot, const struct resp_val
 	return rc ? rc : read_keys(slot, args + 1, keys, request, err);
 }
 
+int pop_parse_next(const struct resp_value *max, struct pop_request *request, struct err *err)
+{
+	*request = (struct pop_request){.form = POP_NEXT, .blocking = true};
+	int rc = read_count(max, &request->max, err);
+	return rc || request->max > 0 ? rc : err_set(err, ERR_INVALID, "ERR count should be greater than 0");
+}
+
 /* LMOVE BLMOVE source destination from to [timeout], RPOPLPUSH BRPOPLPUSH source destination [timeout] */
 static int parse_move(const struct gateway_slot *slot, const struct resp_value *message, struct pop_request *request,
 		      struct err *err)
@@ -181,7 +188,7 @@ static int add_nothing(const struct pop_request *request, struct buf *reply)
 static size_t choose(const struct pop_request *request, const struct item_list *granted, size_t reserve,
 		     const struct buf *reply)
 {
-	enum { HEAD = 32 };
+	enum { HEAD = 64 };
 	size_t most = granted->count > reserve ? granted->count - reserve : 0;
 	size_t room = reply->cap - reply->len;
 	size_t count = 0;
@@ -204,6 +211,8 @@ static int add_head(const struct gateway_slot *slot, const struct pop_request *r
 	}
 	if (!rc && (request->form == POP_MANY || request->form == POP_KEYED))
 		rc = resp_add_array(reply, count);
+	if (!rc && request->form == POP_NEXT)
+		rc = resp_add_array(reply, 2 * count);
 	return rc;
 }
 
@@ -227,6 +236,8 @@ int pop_form(struct gateway_slot *slot, const struct pop_request *request, struc
 		rc = resp_add_bulk(reply, item->payload, item->payload_len);
 		if (!rc && request->form == POP_MOVED)
 			rc = private_list_add(slot, request, item);
+		if (!rc && request->form == POP_NEXT)
+			rc = resp_add_integer(reply, item->failures);
 		if (rc)
 			break;
 		(void)item_list_shift(granted);

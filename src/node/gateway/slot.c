@@ -123,6 +123,23 @@ void slot_return_items(struct gateway_slot *slot, struct item_list *items)
 		drop_kept(slot); /* they were of what has gone back */
 }
 
+void slot_fail_open(struct gateway_slot *slot, const struct gateway_session *session, const char *reason,
+		    const struct gateway_end *end)
+{
+	struct item_list failed = {0};
+	struct item *next = NULL;
+	for (struct item *item = slot->open.first; item; item = next) {
+		next = item->next;
+		if (item->session != session)
+			continue;
+		item_list_remove(&slot->open, item);
+		item_list_push(&failed, item);
+	}
+	slot_fail_items(slot, &failed, reason, end);
+	if (slot->open.count == 0)
+		drop_kept(slot);
+}
+
 static bool closes(const struct gateway_slot *slot, const struct item *item, const struct gateway_session *session)
 {
 	if (item->list)
@@ -317,7 +334,7 @@ static void obtain(struct gateway_slot *slot, struct gateway_session *session)
 	for (size_t i = 0; i < pop->request_count; i++) {
 		if (pop->requests[i].elsewhere || pop->requests[i].form == POP_LLEN)
 			continue;
-		min++;
+		min += pop->requests[i].form == POP_NEXT ? pop->requests[i].max : 1;
 		max += pop->requests[i].max;
 	}
 	bool counts = pop->requests[0].form == POP_LLEN;

@@ -14,13 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TAIL_MAX = 8 * 1024 };
+enum { TAIL_MAX = 8 * 1024, MANY = 16, MANY_TAIL_MAX = 1024 /* each of so many is told it */ };
 
 /* ---- failures in words ---- */
 
 static char *failure_text(const char *reason, const struct gateway_end *end, const char *tail)
 {
-	AUTO_JSON json_t *object = json_pack("{s:s}", "reason", reason);
+	AUTO_JSON json_t *object = json_pack("{s:o}", "reason", json_lossy_string(reason));
 	if (object && end) {
 		(void)json_object_set_new(object, "exit_status", json_integer(end->exit_status));
 		(void)json_object_set_new(object, "out_of_memory", json_boolean(end->out_of_memory));
@@ -40,7 +40,7 @@ void slot_fail_items(struct gateway_slot *slot, struct item_list *items, const c
 			private_list_forget(slot, item);
 	}
 	const char *tail = end ? end->log_tail : NULL;
-	size_t room = TAIL_MAX;
+	size_t room = items->count > MANY ? MANY_TAIL_MAX : TAIL_MAX;
 	AUTO_FREE char *text = NULL;
 	do {
 		size_t len = tail ? strlen(tail) : 0;
@@ -112,6 +112,7 @@ static void free_slot(struct gateway_slot *slot)
 {
 	free(slot->input_queue);
 	free(slot->output_queue);
+	free(slot->exec);
 	writes_done(&slot->kept);
 	free(slot);
 }
@@ -126,12 +127,14 @@ struct gateway_slot *gateway_slot_new(struct gateway *gateway, const struct gate
 	slot->options = *options;
 	slot->input_queue = strdup(options->input_queue);
 	slot->output_queue = options->output_queue ? strdup(options->output_queue) : NULL;
-	if (!slot->input_queue || (options->output_queue && !slot->output_queue)) {
+	slot->exec = options->exec ? strdup(options->exec) : NULL;
+	if (!slot->input_queue || (options->output_queue && !slot->output_queue) || (options->exec && !slot->exec)) {
 		free_slot(slot);
 		return NULL;
 	}
 	slot->options.input_queue = slot->input_queue;
 	slot->options.output_queue = slot->output_queue;
+	slot->options.exec = slot->exec;
 	slot->input_len = strlen(slot->input_queue);
 	slot->targets = (struct write_targets){.input_queue = slot->input_queue, .output_queue = slot->output_queue};
 	text_copy(slot->subject, sizeof(slot->subject), options->subject);

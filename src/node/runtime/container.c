@@ -292,6 +292,14 @@ static void have_a_turn(struct worker *worker)
 
 /* ---- the caller's side ---- */
 
+static int run_exec(struct engine_host *host, json_t *body, struct err *err)
+{
+	const char *program = engine_host_exec_program(host, err);
+	if (!program)
+		return (int)err->code;
+	return container_spec_run_exec(body, program) ? err_set(err, ERR_NOMEM, "out of memory") : 0;
+}
+
 /* The body that the engine is to get, or NULL with err set. */
 static json_t *describe(struct engine_host *host, const struct worker_spec *spec, struct err *err)
 {
@@ -299,6 +307,8 @@ static json_t *describe(struct engine_host *host, const struct worker_spec *spec
 	if (image_name_parse(spec->image, &image, err))
 		return NULL;
 	AUTO_JSON json_t *body = container_spec_body(spec, image.full, &host->options, err);
+	if (body && spec->exec && run_exec(host, body, err))
+		return NULL;
 	if (!body || !spec->place)
 		return steal(body);
 	return place_join(spec->place, body, err) ? NULL : steal(body);

@@ -39,6 +39,15 @@ static bool learn(struct worker *worker, const struct err *err)
 	return true;
 }
 
+/* Its refusal names our file: what we see is not what it sees. */
+static void explain(const struct worker *worker, struct err *err)
+{
+	const char *program = worker->host->exec_program;
+	if (program && strstr(err->text, program))
+		(void)err_wrap(err, "the engine does not see gridnode's files, and cannot run exec tasks: it must be on the same machine, and "
+				    "see the same directories");
+}
+
 /* ---- CREATING ---- */
 
 static void warn_of(struct worker *worker, const json_t *warnings)
@@ -56,6 +65,7 @@ static void on_refused(struct worker *worker, const struct engine_answer *answer
 	/* An engine that gave no clear answer may still have made it. */
 	worker->made = answer->status >= 400 && answer->status < 500 ? MADE_NOTHING : MADE_PERHAPS;
 	struct err err = *answer->err;
+	explain(worker, &err);
 	if (worker->remove_wanted)
 		container_enter(worker, CONTAINER_REMOVING);
 	else if (err.code == ERR_EXISTS && worker->name_taken++ < NAME_TAKEN_MAX)
@@ -224,6 +234,7 @@ static void on_start_answered(void *context, const struct engine_answer *answer)
 		container_enter(worker, CONTAINER_CLEARING);
 	} else {
 		struct err err = *answer->err;
+		explain(worker, &err);
 		container_fail(worker, &err);
 	}
 }

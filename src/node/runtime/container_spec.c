@@ -3,6 +3,7 @@
 #include "node/runtime/container_spec.h"
 
 #include "base/cleanup.h"
+#include "node/runtime/exec_program.h"
 #include "node/runtime/pause_image.h"
 
 #include <stdbool.h>
@@ -109,6 +110,18 @@ int container_spec_share_network(json_t *body, const char *container_id)
 	json_t *host = json_object_get(body, "HostConfig");
 	(void)json_object_del(host, "ExtraHosts"); /* the other container's are shared too, and engines refuse more */
 	return json_object_set_new(host, "NetworkMode", json_sprintf("container:%s", container_id)) ? ERR_NOMEM : 0;
+}
+
+/* It is process 1 itself: the engine's init, which others in the container can look at, would keep the password in its environment. */
+int container_spec_run_exec(json_t *body, const char *program)
+{
+	json_t *host = json_object_get(body, "HostConfig");
+	json_t *mount = json_pack("{s:s, s:s, s:s, s:b}", "Type", "bind", "Source", program, "Target", EXEC_PROGRAM_TARGET, "ReadOnly", 1);
+	int rc = json_object_set_new(host, "Mounts", mount ? json_pack("[o]", mount) : NULL);
+	rc |= json_object_set_new(host, "Init", json_false());
+	rc |= json_object_set_new(body, "Entrypoint", json_pack("[s]", EXEC_PROGRAM_TARGET));
+	rc |= json_object_set_new(body, "Cmd", json_array());
+	return rc ? ERR_NOMEM : 0;
 }
 
 /* A place never shares the machine's own network: the program would listen on the machine's loopback. */

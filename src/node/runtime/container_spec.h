@@ -16,6 +16,9 @@ json_t *container_spec_body(const struct worker_spec *spec, const char *image, c
 /* A worker's body, changed: the network is that of another container, and only that. ERR_NOMEM. */
 int container_spec_share_network(json_t *body, const char *container_id) MUST_CHECK;
 
+/* A worker's body, changed: gridexec, from this file, is what runs, and nothing of the image. ERR_NOMEM. */
+int container_spec_run_exec(json_t *body, const char *program) MUST_CHECK;
+
 /* The body of a place's container: the pause program in the narrowest sandbox. `folder` is the directory with the agent's
  * socket. A new reference, or NULL with err set. */
 json_t *container_spec_place_body(const struct place_spec *spec, const char *image, const char *folder,

@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "node/runtime/exec_program.h"
 #include "node/runtime/place_folder.h"
 
 #include <stdarg.h>
@@ -79,6 +80,9 @@ void engine_host_done(struct engine_host *host)
 	engine_free_strings(host->options.capabilities);
 	engine_free_strings(host->options.owner_labels);
 	json_decref(host->owner_labels);
+	if (host->exec_program)
+		exec_program_remove(host->places_folder);
+	free(host->exec_program);
 	place_folder_close(host->places_folder);
 	for (size_t i = 0; i < host->warned_count; i++)
 		free(host->warned[i]);
@@ -96,6 +100,17 @@ const char *engine_host_places_folder(struct engine_host *host, struct err *err)
 	}
 	host->places_folder = place_folder_open(owner, err);
 	return host->places_folder;
+}
+
+const char *engine_host_exec_program(struct engine_host *host, struct err *err)
+{
+	const char *folder = engine_host_places_folder(host, err);
+	char *program = folder ? exec_program_place(folder, err) : NULL;
+	if (!program)
+		return NULL;
+	free(host->exec_program);
+	host->exec_program = program;
+	return program;
 }
 
 void engine_host_warn(struct engine_host *host, const char *format, ...)

@@ -20,6 +20,7 @@ struct engine_host {
 	struct image_call *images;      /* likewise */
 	struct place *places;           /* likewise */
 	char *places_folder;            /* place_folder.h; NULL until a place needs it */
+	char *exec_program;             /* exec_program.h; NULL until a worker needs it */
 	bool gateway_by_tcp;            /* as the owner wants it, or since the engine cannot do better */
 	bool containers_outlive_it;     /* the engine's shutdown ends no container (live restore) */
 	struct {                        /* of pause_image.c alone */
@@ -41,6 +42,9 @@ void engine_host_done(struct engine_host *host);
 
 /* The directory for the sockets of places (place_folder.h), made when it is first asked for; NULL with err set. */
 const char *engine_host_places_folder(struct engine_host *host, struct err *err);
+
+/* The file with gridexec, there and whole; NULL with err set. */
+const char *engine_host_exec_program(struct engine_host *host, struct err *err);
 
 /* Logs a warning once per distinct text; after ENGINE_WARNINGS_MAX texts at debug level only. */
 void engine_host_warn(struct engine_host *host, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -38,7 +38,8 @@ static int add_list(struct buf *out, char *const *items)
 int launch_plan_encode(const struct launch_plan *plan, struct buf *out)
 {
 	const int64_t numbers[] = {plan->parent, plan->change_user,       plan->uid,
-				   plan->gid,    plan->no_new_privileges, plan->processes_max};
+				   plan->gid,    plan->no_new_privileges, plan->processes_max,
+				   plan->gridexec};
 	int rc = add_text(out, MAGIC);
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]) && !rc; i++)
 		rc = add_number(out, numbers[i]);
@@ -109,6 +110,7 @@ int launch_plan_decode(char *bytes, size_t len, struct launch_plan *plan)
 	plan->gid = (gid_t)next_number(&reader, UINT32_MAX);
 	plan->no_new_privileges = next_number(&reader, 1);
 	plan->processes_max = next_number(&reader, INT64_MAX);
+	plan->gridexec = next_number(&reader, 1);
 	plan->group_count = (size_t)next_number(&reader, LAUNCH_GROUPS_MAX);
 	for (size_t i = 0; i < plan->group_count; i++)
 		plan->groups[i] = (gid_t)next_number(&reader, UINT32_MAX);

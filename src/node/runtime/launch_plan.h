@@ -22,6 +22,7 @@ struct launch_plan {
 	size_t group_count;
 	bool no_new_privileges;
 	int64_t processes_max;  /* of the user, all workers together; 0: as many as the system lets it have */
+	bool gridexec;          /* the program is the one that we carry; argv[0] is but its name */
 	char **argv;            /* both ended by NULL */
 	char **env;
 };

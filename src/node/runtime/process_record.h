@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/err.h"
-#include "node/runtime/process_table.h"
+#include "base/process_table.h"
 
 #include <stdint.h>
 

@@ -81,19 +81,21 @@ static int make_traces(struct worker *worker, int64_t memory_mb, struct err *err
 	return rc;
 }
 
-static char **command_of(const json_t *command)
+static char **command_of(const struct worker_spec *spec)
 {
-	size_t count = json_array_size(command);
+	static char gridexec[] = "gridexec";
+	const json_t *command = spec->command;
+	size_t count = spec->exec ? 1 : json_array_size(command);
 	char **argv = calloc(count + 1, sizeof(*argv));
 	for (size_t i = 0; argv && i < count; i++)
-		argv[i] = (char *)(uintptr_t)json_string_value(json_array_get(command, i));
+		argv[i] = spec->exec ? gridexec : (char *)(uintptr_t)json_string_value(json_array_get(command, i));
 	return argv;
 }
 
 static int write_plan(const struct worker *worker, const struct worker_spec *spec, struct err *err)
 {
 	const struct process_host *host = worker->host;
-	AUTO_FREE char **argv = command_of(spec->command);
+	AUTO_FREE char **argv = command_of(spec);
 	char **env = launch_environment(spec->env, worker->record.directory);
 	struct launch_plan plan = {
 		.parent = getpid(),
@@ -106,6 +108,7 @@ static int write_plan(const struct worker *worker, const struct worker_spec *spe
 		.no_new_privileges = host->no_new_privileges,
 		/* The kernel counts the processes of a user, not of a worker: of one that has others too, nothing can be said. */
 		.processes_max = host->user.change ? host->processes_max * (int64_t)host->workers_max : 0,
+		.gridexec = spec->exec,
 		.argv = argv,
 		.env = env,
 	};
@@ -238,7 +241,7 @@ struct worker *process_worker_start(struct process_host *host, const struct work
 				    const struct worker_events *events, struct err *err)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
-	if (!worker || !json_array_size(spec->command)) {
+	if (!worker || (!spec->exec && !json_array_size(spec->command))) {
 		(void)(worker ? err_set(err, ERR_INVALID, "there is no command to run") : err_set(err, ERR_NOMEM, "out of memory"));
 		free(worker);
 		return NULL;

@@ -25,6 +25,7 @@ struct worker_spec {
 	const char *image;         /* as given to prepare_image; of no meaning to a runtime without images */
 	const char *platform;      /* "linux/amd64" */
 	const json_t *command;     /* array of strings in the place of entrypoint and arguments, or NULL */
+	bool exec;                 /* gridexec, which we carry, in the place of both; then command means nothing */
 	const char *const *env;    /* "NAME=value", ended by NULL */
 	const char *const *labels; /* name, value, name, value, …, NULL */
 	const char *cpus;          /* the kernel's list form: "0" or "2,3" */

@@ -67,6 +67,9 @@ static void test_url_check_redis_refuses_the_rest_without_quoting_it(void **stat
 		"redis:////:hunter2@host/0",
 		"redis:\\\\:hunter2@host",
 		"redis:/:hunter2@host/?x=://y",
+		/* Of the hub's own configuration alone. */
+		"unix:///run/hunter2.sock",
+		"unix://host/hunter2",
 	};
 	for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
 		struct err err = {0};
@@ -82,6 +85,54 @@ static void test_url_check_redis_refuses_the_rest_without_quoting_it(void **stat
 	longest[4000] = '\0';
 	assert_int_equal(url_check_redis(longest, NULL), ERR_INVALID);
 	free(longest);
+}
+
+static void test_url_check_own_redis_takes_a_socket_too(void **state)
+{
+	(void)state;
+	static const char *const GOOD[] = {"redis://localhost", "unix:///run/redis/redis.sock", "unix:///a b/100%"};
+	for (size_t i = 0; i < sizeof(GOOD) / sizeof(GOOD[0]); i++) {
+		struct err err = {0};
+		if (url_check_own_redis(GOOD[i], &err))
+			fail_msg("%s: %s", GOOD[i], err.text);
+	}
+	static const char *const BAD[] = {"",
+					  "unix:",
+					  "unix://",
+					  "unix://hunter2",
+					  "unix://:hunter2@/redis.sock",
+					  "unix:/hunter2",
+					  "unix:///redis.sock?password=hunter2",
+					  "unix:///hunter2\n",
+					  "http://hunter2"};
+	for (size_t i = 0; i < sizeof(BAD) / sizeof(BAD[0]); i++) {
+		struct err err = {0};
+		if (!url_check_own_redis(BAD[i], &err))
+			fail_msg("%s was taken", BAD[i]);
+		assert_int_equal(err.code, ERR_INVALID);
+		assert_lacks(err.text, "hunter2");
+	}
+	/* The system would cut it. */
+	char longest[7 + 108 + 1] = "unix://";
+	memset(longest + 7, '/', 107);
+	longest[7 + 107] = '\0';
+	assert_int_equal(url_check_own_redis(longest, NULL), 0);
+	longest[7 + 107] = '/';
+	longest[7 + 108] = '\0';
+	assert_int_equal(url_check_own_redis(longest, NULL), ERR_INVALID);
+}
+
+static void test_url_parse_redis_gives_a_sockets_path(void **state)
+{
+	(void)state;
+	struct redis_url parts;
+	assert_int_equal(url_parse_redis("unix:///run/a b%41.sock", &parts, NULL), 0);
+	assert_string_equal(parts.socket, "/run/a b%41.sock");
+	assert_null(parts.host);
+	redis_url_done(&parts);
+	assert_int_equal(url_parse_redis("redis://host", &parts, NULL), 0);
+	assert_null(parts.socket);
+	redis_url_done(&parts);
 }
 
 static void test_url_check_http_takes_hubs(void **state)
@@ -139,6 +190,7 @@ static void test_url_masked_hides_passwords_and_nothing_else(void **state)
 	assert_masked("redis://:hunter2@[::1]:6379/0", "redis://:***@[::1]:6379/0");
 	assert_masked("redis://host/0?password=hunter2", "redis://host/0");
 	assert_masked("redis://:%68unter2@host", "redis://:***@host");
+	assert_masked("unix:///run/redis.sock", "unix:///run/redis.sock");
 }
 
 static void test_url_masked_hides_all_of_what_does_not_parse(void **state)
@@ -152,6 +204,8 @@ static void test_url_masked_hides_all_of_what_does_not_parse(void **state)
 	assert_masked("redis://:hunter2@evil@host", "***");
 	assert_masked("file:/hunter2", "***");
 	assert_masked("redis://:hunter2@host\n", "***");
+	assert_masked("unix:///redis.sock?password=hunter2", "***");
+	assert_masked("unix://:hunter2@/redis.sock", "***");
 }
 
 static void test_url_masked_without_memory_is_null_or_right(void **state)
@@ -245,6 +299,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_url_check_redis_takes_what_users_write),
 		cmocka_unit_test(test_url_check_redis_refuses_the_rest_without_quoting_it),
+		cmocka_unit_test(test_url_check_own_redis_takes_a_socket_too),
+		cmocka_unit_test(test_url_parse_redis_gives_a_sockets_path),
 		cmocka_unit_test(test_url_check_http_takes_hubs),
 		cmocka_unit_test(test_url_masked_hides_passwords_and_nothing_else),
 		cmocka_unit_test(test_url_masked_hides_all_of_what_does_not_parse),

@@ -7,7 +7,7 @@
 
 struct fake_request {
 	struct http_request request; /* first: the transport finds the rest through it */
-	const char *query[8];        /* name, value, …, NULL */
+	const char *query[10];        /* name, value, …, NULL */
 	unsigned answers;            /* how often it was answered: never more than once */
 	bool held;
 	unsigned status;

@@ -376,6 +376,36 @@ static void test_api_nodes_say_why_they_idle(void **state)
 	end(world);
 }
 
+/* An agent that knows no exec would start the image's own program. */
+static void test_api_exec_tasks_are_for_agents_that_know_them(void **state)
+{
+	(void)state;
+	struct world *world = begin();
+	static const char *const AGENTS[] = {"", ", \"leases\": true", ", \"leases\": true, \"exec\": true", ", \"exec\": true"};
+	do_call(world, "POST", "/api/tasks",
+		"{\"name\": \"a\", \"image\": \"i\", \"input_redis\": \"redis://127.0.0.1:1\", \"input_queue\": \"in\","
+		" \"output_queue\": \"out\", \"exec\": [\"x\"]}",
+		201);
+	for (size_t i = 0; i < 4; i++) {
+		char body[256];
+		(void)snprintf(body, sizeof(body),
+			       "{\"hostname\": \"h\", \"architecture\": \"x86_64\", \"cpu_count\": 1, \"run\": \"r\"%s}", AGENTS[i]);
+		json_t *answer = call(world, "POST", "/gridnode/register", body, 200);
+		assert_int_equal(json_is_object(json_object_get(answer, "current_task")), i == 2);
+		json_decref(answer);
+	}
+	json_t *nodes = call(world, "GET", "/api/nodes", NULL, 200);
+	for (size_t i = 0; i < 4; i++) {
+		const char *reason = json_string_value(json_object_get(json_array_get(nodes, i), "idle_reason"));
+		if (i == 2)
+			assert_null(reason);
+		else
+			assert_contains(reason, "this agent is too old for exec tasks");
+	}
+	json_decref(nodes);
+	end(world);
+}
+
 static void test_api_empty_listings(void **state)
 {
 	(void)state;
@@ -399,6 +429,94 @@ static void test_api_node_unknown_to_the_hub(void **state)
 		     "{\"node_id\": \"nobody\", \"status\": \"Idle\", \"active_containers\": 0}", 404, "unknown_node",
 		     "register again");
 	assert_error(world, "POST", "/api/nodes/nobody/stop", NULL, 404, "not_found", "no node");
+	end(world);
+}
+
+/* told: what the agent says that it knows, "1" or "0". */
+static void hold_told(struct world *world, struct fake_request *fake, const char *node_id, const char *told)
+{
+	static char version[32];
+	(void)snprintf(version, sizeof(version), "%lld", (long long)tasks_version(world->hub.tasks));
+	const char *const query[] = {"version", version, "wait", "30", "node_id", node_id, "draining", told};
+	fake_init(fake, "GET", "/gridnode/task", NULL);
+	memcpy(fake->query, query, sizeof(query));
+	drive(world, fake);
+}
+
+static void assert_told(struct fake_request *fake, bool draining)
+{
+	assert_int_equal(fake->answers, 1);
+	json_t *answer = fake_json(fake);
+	assert_int_equal(json_is_true(json_object_get(answer, "draining")), draining);
+	assert_int_equal(json_is_null(json_object_get(answer, "task")), draining);
+	json_decref(answer);
+	fake_done(fake);
+}
+
+/* Its held call is answered at once with nothing to do, and again when it may work. */
+static void test_api_drained_node_gets_no_task(void **state)
+{
+	(void)state;
+	struct world *world = begin();
+	char id[UUID_SIZE];
+	char drain[128];
+	char undrain[128];
+	struct fake_request held;
+	do_call(world, "POST", "/api/tasks", "{\"name\": \"a\", \"image\": \"i\", \"delivery\": \"direct\"}", 201);
+	enroll(world, "x86_64", id);
+	(void)snprintf(drain, sizeof(drain), "/api/nodes/%s/drain", id);
+	(void)snprintf(undrain, sizeof(undrain), "/api/nodes/%s/undrain", id);
+
+	hold_told(world, &held, id, "0");
+	assert_true(held.held);
+	do_call(world, "POST", drain, NULL, 200);
+	assert_told(&held, true);
+	hold_told(world, &held, id, "0"); /* that answer was lost */
+	assert_told(&held, true);
+	hold_told(world, &held, id, "1");
+	do_call(world, "POST", drain, NULL, 200); /* it is so already: nobody is called */
+	assert_true(held.held);
+	assert_int_equal(held.answers, 0);
+
+	json_t *nodes = call(world, "GET", "/api/nodes", NULL, 200);
+	assert_true(json_is_true(json_object_get(json_array_get(nodes, 0), "draining")));
+	assert_contains(json_string_value(json_object_get(json_array_get(nodes, 0), "idle_reason")), "undrain");
+	json_decref(nodes);
+	do_call(world, "POST", undrain, NULL, 200);
+	assert_told(&held, false);
+	hold_call(world, &held, id); /* an agent that knows nothing of it is not answered again and again */
+	assert_true(held.held);
+	do_call(world, "POST", drain, NULL, 200);
+	assert_told(&held, true);
+	hold_call(world, &held, id);
+	assert_int_equal(held.answers, 0);
+	fake_go(&held);
+	fake_done(&held);
+	assert_error(world, "POST", "/api/nodes/nobody/drain", NULL, 404, "not_found", "no node");
+	end(world);
+}
+
+static void test_api_tasks_by_name_refuse_what_is_not_so(void **state)
+{
+	(void)state;
+	struct world *world = begin();
+	do_call(world, "POST", "/api/tasks", "{\"name\": \"a\", \"image\": \"i\", \"delivery\": \"direct\"}", 201);
+	do_call(world, "POST", "/api/tasks", "{\"name\": \"b\", \"image\": \"i\", \"delivery\": \"direct\"}", 201);
+	assert_error(world, "POST", "/api/tasks/b/finish", NULL, 409, "bad_state", "waiting");
+	assert_error(world, "POST", "/api/tasks/c/finish", NULL, 404, "not_found", "no task");
+	assert_error(world, "POST", "/api/tasks/a/pause", NULL, 400, "bad_request", "direct");
+	assert_error(world, "POST", "/api/tasks/c/pause", NULL, 404, "not_found", "no task");
+	assert_error(world, "GET", "/api/tasks/a/failures", NULL, 400, "bad_state", "direct");
+	assert_error(world, "POST", "/api/tasks/a/cancel", "{\"purge\": true}", 400, "bad_request", "direct");
+	assert_error(world, "POST", "/api/tasks/a/cancel", "{\"purge\": 1}", 400, "bad_request", "purge");
+	assert_error(world, "POST", "/api/tasks/a/cancel", "{\"forge\": true}", 400, "bad_request", "forge");
+	assert_error(world, "POST", "/api/tasks/a/cancel", "nonsense", 400, "bad_request", "line 1");
+	assert_string_equal(tasks_current(world->hub.tasks)->spec.name, "a");
+	do_call(world, "POST", "/api/tasks/a/cancel", NULL, 200);
+	assert_string_equal(tasks_current(world->hub.tasks)->spec.name, "b");
+	assert_error(world, "POST", "/api/tasks/a/cancel", NULL, 409, "bad_state", "cancelled");
+	do_call(world, "POST", "/api/tasks/b/finish", NULL, 200);
+	assert_error(world, "POST", "/api/tasks/b/resume", NULL, 409, "bad_state", "completed");
 	end(world);
 }
 
@@ -444,8 +562,11 @@ int main(void)
 		in_sandbox(test_api_held_call_is_answered_at_its_deadline),
 		in_sandbox(test_api_held_call_refuses_nonsense),
 		in_sandbox(test_api_nodes_say_why_they_idle),
+		in_sandbox(test_api_exec_tasks_are_for_agents_that_know_them),
 		in_sandbox(test_api_empty_listings),
 		in_sandbox(test_api_node_unknown_to_the_hub),
+		in_sandbox(test_api_drained_node_gets_no_task),
+		in_sandbox(test_api_tasks_by_name_refuse_what_is_not_so),
 		in_sandbox(test_api_without_memory_answers_and_changes_nothing),
 	};
 	return cmocka_run_group_tests_name("api", tests, NULL, NULL);

@@ -436,6 +436,45 @@ static void test_nodes_heartbeats_are_not_written_one_by_one(void **state)
 	assert_int_equal(ask_sql("SELECT seen_ms FROM nodes"), world.now.wall_ms);
 }
 
+static void test_nodes_drained_one_stays_so_over_restarts_and_runs(void **state)
+{
+	(void)state;
+	struct world world = begin();
+	struct node *node = enroll(&world, NULL, "r1");
+	char id[LIMIT_NODE_ID + 1];
+	(void)strcpy(id, node->id);
+	assert_int_equal(nodes_set_draining(world.nodes, node, true, NULL), 0);
+	end(&world);
+	load(&world);
+	node = nodes_find(world.nodes, id);
+	assert_true(node->draining);
+	node = enroll(&world, id, "r2");
+	assert_true(node->draining); /* unlike a stop, which is for a run */
+	forbid_writes();
+	assert_int_not_equal(nodes_set_draining(world.nodes, node, false, NULL), 0);
+	allow_writes();
+	assert_true(node->draining);
+	assert_int_equal(nodes_set_draining(world.nodes, node, false, NULL), 0);
+	end(&world);
+	load(&world);
+	assert_false(nodes_find(world.nodes, id)->draining);
+	end(&world);
+}
+
+static void test_nodes_drained_one_is_not_able(void **state)
+{
+	(void)state;
+	struct world world = begin();
+	struct task_spec spec = simple_spec("t");
+	struct node *node = enroll(&world, NULL, "r1");
+	node->leases = true;
+	assert_int_equal(nodes_count_able(world.nodes, &spec), 1);
+	assert_int_equal(nodes_set_draining(world.nodes, node, true, NULL), 0);
+	assert_int_equal(nodes_count_able(world.nodes, &spec), 0);
+	task_spec_done(&spec);
+	end(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -455,6 +494,8 @@ int main(void)
 		in_sandbox(test_nodes_unknown_architecture_has_no_platform),
 		in_sandbox(test_nodes_refused_write_registers_nobody_and_stops_nobody),
 		in_sandbox(test_nodes_refused_registration_of_a_new_run_can_be_repeated),
+		in_sandbox(test_nodes_drained_one_stays_so_over_restarts_and_runs),
+		in_sandbox(test_nodes_drained_one_is_not_able),
 		in_sandbox(test_nodes_heartbeat_shows_its_content),
 		in_sandbox(test_nodes_heartbeats_are_not_written_one_by_one),
 	};

@@ -32,7 +32,7 @@ static void test_store_task_comes_back_as_it_was(void **state)
 {
 	(void)state;
 	struct store *store = open_store();
-	struct task task = {.position = 7, .status = TASK_RUNNING, .created_ms = 10, .started_ms = 20};
+	struct task task = {.position = 7, .status = TASK_RUNNING, .created_ms = 10, .started_ms = 20, .paused = true};
 	random_uuid(task.id);
 	task.spec = spec_from(FULL);
 	put_task(store, &task);
@@ -48,6 +48,8 @@ static void test_store_task_comes_back_as_it_was(void **state)
 	assert_int_equal(loaded->created_ms, 10);
 	assert_int_equal(loaded->started_ms, 20);
 	assert_int_equal(loaded->completed_ms, 0);
+	assert_true(loaded->paused);
+	assert_false(loaded->purge);
 	json_t *before = task_spec_to_json(&task.spec, false);
 	json_t *after = task_spec_to_json(&loaded->spec, false);
 	assert_true(json_equal(before, after));
@@ -68,12 +70,13 @@ static void test_store_node_comes_back_as_it_was(void **state)
 	(void)state;
 	struct store *store = open_store();
 	const struct register_message message = {.hostname = "h\xc3\xa9", .architecture = "aarch64", .cpu_count = 4,
-						 .run = "r", .agent_version = NULL, .runtime = "docker", .slots = 3};
+						 .run = "r", .agent_version = NULL, .runtime = "docker", .slots = 3, .leases = true, .exec = true};
 	struct node *node = calloc(1, sizeof(*node));
 	assert_non_null(node);
 	assert_true(node_take_registration(node, &message));
 	random_uuid(node->id);
 	node->stop_requested = true;
+	node->draining = true;
 	node->registered_ms = 5;
 	node->seen_wall_ms = 6;
 	assert_int_equal(store_begin(store, NULL), 0);
@@ -94,6 +97,8 @@ static void test_store_node_comes_back_as_it_was(void **state)
 	assert_null(loaded->agent_version);
 	assert_string_equal(loaded->runtime, "docker");
 	assert_true(loaded->stop_requested);
+	assert_true(loaded->leases && loaded->exec);
+	assert_true(loaded->draining);
 	assert_int_equal(loaded->registered_ms, 5);
 	assert_int_equal(loaded->seen_wall_ms, 6);
 	node_free(loaded);
@@ -290,19 +295,25 @@ static void test_store_of_the_first_release_is_brought_up(void **state)
 	assert_int_equal(task->spec.delivery, DELIVERY_DIRECT); /* nobody's task becomes another silently */
 	assert_false(task->settled);
 	assert_null(task->progress);
+	assert_false(task->paused);
+	assert_false(task->purge);
 	assert_int_equal(store_load_nodes(store, on_node, &node, NULL), 0);
 	assert_string_equal(node->hostname, "host");
 	assert_false(node->leases);
+	assert_false(node->draining);
 	assert_int_equal(node->epoch, 0);
 	assert_string_equal(node->secret.hash, "");
 
 	task->settled = true;
+	task->purge = true;
+	task->status = TASK_CANCELLED;
 	task->progress = strdup("{}");
 	put_task(store, task);
 	task_free(task);
 	node_free(node);
 	store_close(store);
 	assert_int_equal(ask_sql("SELECT settled FROM tasks"), 1);
+	assert_int_equal(ask_sql("SELECT purge FROM tasks WHERE status = 'cancelled'"), 1);
 }
 
 int main(void)

@@ -493,6 +493,187 @@ static void test_tasks_with_items_out_are_not_forgotten(void **state)
 	end(&world);
 }
 
+static int cancel(struct world *world, const char *name, bool purge)
+{
+	const struct task *cancelled;
+	struct err err = {0};
+	return tasks_cancel(world->tasks, name, purge, ++world->now, &cancelled, &err);
+}
+
+static int set_paused(struct world *world, const char *name, bool paused)
+{
+	const struct task *task;
+	struct err err = {0};
+	return tasks_set_paused(world->tasks, name, paused, &task, &err);
+}
+
+static void test_tasks_finish_by_name_is_for_the_running_one_alone(void **state)
+{
+	(void)state;
+	struct world world = begin(1000);
+	const struct task *completed = NULL;
+	struct err err = {0};
+	add(&world, "a");
+	add(&world, "b");
+	assert_int_equal(tasks_finish_named(world.tasks, "nobody", 5, &completed, &err), ERR_NOT_FOUND);
+	assert_int_equal(tasks_finish_named(world.tasks, "b", 5, &completed, &err), ERR_STATE);
+	assert_contains(err.text, "\"b\" is waiting");
+	assert_queue(&world, "a | b |");
+	assert_int_equal(tasks_finish_named(world.tasks, "a", ++world.now, &completed, &err), 0);
+	assert_string_equal(completed->spec.name, "a");
+	assert_queue(&world, "b | | a");
+	assert_int_equal(tasks_finish_named(world.tasks, "a", 5, &completed, &err), ERR_STATE);
+	assert_contains(err.text, "\"a\" is completed");
+	assert_queue(&world, "b | | a");
+	end(&world);
+}
+
+static void test_tasks_cancelled_running_one_makes_room_for_the_next(void **state)
+{
+	(void)state;
+	struct world world = begin_told(1000);
+	add_leased(&world, "a");
+	add(&world, "b");
+	int64_t version = tasks_version(world.tasks);
+	told[0] = '\0';
+	assert_int_equal(cancel(&world, "nobody", false), ERR_NOT_FOUND);
+	assert_int_equal(cancel(&world, "a", false), 0);
+	assert_told("change a cancelled; change b running; switch ; ");
+	assert_queue(&world, "b | | a");
+	assert_true(tasks_version(world.tasks) > version);
+	const struct task *a = tasks_find(world.tasks, "a");
+	assert_int_equal(a->status, TASK_CANCELLED);
+	assert_true(a->completed_ms > 0);
+	assert_false(a->settled); /* its items are out */
+	assert_contains(a->details, "\"status\":\"cancelled\"");
+	assert_int_equal(cancel(&world, "a", false), ERR_STATE);
+	restart(&world);
+	assert_queue(&world, "b | | a");
+	assert_int_equal(tasks_find(world.tasks, "a")->status, TASK_CANCELLED);
+	assert_int_equal(settle(&world, "a", "{}"), 0);
+	add(&world, "a"); /* its name is free */
+	end(&world);
+}
+
+static void test_tasks_cancelled_waiting_one_never_runs(void **state)
+{
+	(void)state;
+	struct world world = begin_told(2);
+	add(&world, "a");
+	add_leased(&world, "b");
+	add(&world, "c");
+	int64_t version = tasks_version(world.tasks);
+	told[0] = '\0';
+	assert_int_equal(cancel(&world, "b", false), 0);
+	assert_told("change b cancelled; ");
+	assert_queue(&world, "a | c | b");
+	assert_int_equal(tasks_version(world.tasks), version); /* no node needs to know */
+	assert_true(tasks_find(world.tasks, "b")->settled);     /* nothing of it was ever out */
+	assert_int_equal(tasks_find(world.tasks, "b")->started_ms, 0);
+	restart(&world);
+	assert_queue(&world, "a | c | b");
+	assert_int_equal(cancel(&world, "c", false), 0);
+	add(&world, "d");
+	assert_int_equal(cancel(&world, "d", false), 0);
+	assert_int_equal(next(&world), ERR_STATE);
+	end(&world);
+}
+
+static void test_tasks_to_be_purged_are_settled_after_that_only(void **state)
+{
+	(void)state;
+	struct world world = begin_told(1);
+	add_leased(&world, "ran");
+	add_leased(&world, "waited");
+	add(&world, "b");
+	assert_int_equal(cancel(&world, "waited", true), 0);
+	assert_int_equal(cancel(&world, "ran", true), 0);
+	assert_int_equal(finish(&world), 0);
+	assert_queue(&world, "- | | waited ran b"); /* more than are kept, since both are still to be purged */
+	restart(&world);
+	static const char *const NAMES[] = {"ran", "waited"};
+	for (size_t i = 0; i < 2; i++) {
+		const struct task *task = tasks_find(world.tasks, NAMES[i]);
+		assert_true(task->purge);
+		assert_false(task->settled);
+		assert_contains(task->details, "\"purge\":true");
+		assert_int_equal(settle(&world, NAMES[i], "{}"), 0);
+	}
+	restart(&world);
+	assert_true(tasks_find(world.tasks, "ran")->settled);
+	end(&world);
+}
+
+static void test_tasks_pause_is_for_the_running_leased_one_and_survives(void **state)
+{
+	(void)state;
+	struct world world = begin_told(1000);
+	add_leased(&world, "a");
+	add_leased(&world, "b");
+	told[0] = '\0';
+	assert_int_equal(set_paused(&world, "nobody", true), ERR_NOT_FOUND);
+	assert_int_equal(set_paused(&world, "b", true), ERR_STATE);
+	assert_int_equal(set_paused(&world, "a", true), 0);
+	assert_told("change a running; ");
+	assert_int_equal(set_paused(&world, "a", true), 0);
+	assert_told(""); /* it is so already */
+	assert_contains(tasks_find(world.tasks, "a")->details, "\"paused\":true");
+	restart(&world);
+	assert_true(tasks_current(world.tasks)->paused);
+	assert_int_equal(set_paused(&world, "a", false), 0);
+	assert_int_equal(set_paused(&world, "a", true), 0);
+	assert_int_equal(finish(&world), 0);
+	assert_false(tasks_find(world.tasks, "a")->paused);
+	assert_int_equal(set_paused(&world, "a", false), ERR_STATE);
+	assert_false(tasks_current(world.tasks)->paused);
+	assert_int_equal(finish(&world), 0);
+	struct task_spec spec = spec_from("{\"name\": \"direct\", \"image\": \"i\", \"delivery\": \"direct\"}");
+	const struct task *added = NULL;
+	assert_int_equal(tasks_add(world.tasks, &spec, ++world.now, &added, NULL), 0);
+	assert_int_equal(set_paused(&world, "direct", true), ERR_INVALID);
+	end(&world);
+}
+
+static void test_tasks_refused_write_cancels_and_pauses_nothing(void **state)
+{
+	(void)state;
+	struct world world = begin_told(1000);
+	add_leased(&world, "a");
+	add_leased(&world, "b");
+	told[0] = '\0';
+	forbid_writes();
+	assert_int_equal(cancel(&world, "a", true), ERR_IO);
+	assert_int_equal(cancel(&world, "b", true), ERR_IO);
+	assert_int_equal(set_paused(&world, "a", true), ERR_IO);
+	allow_writes();
+	assert_queue(&world, "a | b |");
+	assert_told("");
+	assert_false(tasks_current(world.tasks)->paused || tasks_current(world.tasks)->purge);
+	assert_int_equal(cancel(&world, "a", false), 0);
+	end(&world);
+}
+
+static void test_tasks_failures_are_bounded_over_all_tasks(void **state)
+{
+	(void)state;
+	struct world world = begin_told(1000);
+	const struct failure failure = {.item = "x", .item_len = 1, .item_bytes = 1, .error = "{\"reason\": \"r\"}", .attempts = 1};
+	for (int i = 0; i < 102; i++) {
+		char name[16];
+		(void)snprintf(name, sizeof(name), "t%d", i);
+		add_leased(&world, name);
+		for (int k = 0; k < 150; k++)
+			tasks_note_failure(world.tasks, tasks_find(world.tasks, name), &failure, 1);
+		assert_int_equal(json_array_size(tasks_find(world.tasks, name)->failures), FAILURES_KEPT);
+		assert_int_equal(finish(&world), 0);
+		assert_int_equal(settle(&world, name, "{}"), 0);
+	}
+	assert_null(tasks_find(world.tasks, "t0")->failures); /* 10,000 in all: the oldest tasks' went */
+	assert_null(tasks_find(world.tasks, "t1")->failures);
+	assert_int_equal(json_array_size(tasks_find(world.tasks, "t2")->failures), FAILURES_KEPT);
+	end(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -512,6 +693,13 @@ int main(void)
 		in_sandbox(test_tasks_tell_each_change_after_it_happened),
 		in_sandbox(test_tasks_settled_one_keeps_its_last_numbers),
 		in_sandbox(test_tasks_with_items_out_are_not_forgotten),
+		in_sandbox(test_tasks_finish_by_name_is_for_the_running_one_alone),
+		in_sandbox(test_tasks_cancelled_running_one_makes_room_for_the_next),
+		in_sandbox(test_tasks_cancelled_waiting_one_never_runs),
+		in_sandbox(test_tasks_to_be_purged_are_settled_after_that_only),
+		in_sandbox(test_tasks_pause_is_for_the_running_leased_one_and_survives),
+		in_sandbox(test_tasks_refused_write_cancels_and_pauses_nothing),
+		in_sandbox(test_tasks_failures_are_bounded_over_all_tasks),
 		in_sandbox(test_tasks_damaged_state_with_two_running_is_no_crash),
 	};
 	return cmocka_run_group_tests_name("tasks", tests, NULL, NULL);

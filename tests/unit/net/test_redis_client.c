@@ -5,6 +5,7 @@
 #include "../fault.h"
 #include "../support.h"
 #include "base/buf.h"
+#include "base/cleanup.h"
 #include "net/listen.h"
 #include "net/listener.h"
 #include "net/redis_script.h"
@@ -285,6 +286,17 @@ static void test_redis_client_goes_to_link_local_and_unix_only_when_told(void **
 	connect_with(&f, (struct redis_client_options){.url = "redis://anywhere", .unix_socket = "r.sock"});
 	run_until(&f.rig, f.ups);
 	assert_string_equal(ask(&f, "PING", NULL, NULL).text, "PONG");
+	end(&f);
+
+	AUTO_FREE char *here = getcwd(NULL, 0);
+	char url[128];
+	assert_non_null(here);
+	assert_true(snprintf(url, sizeof(url), "unix://%s/r.sock", here) < (int)sizeof(url));
+	begin(&f);
+	connect_with(&f, (struct redis_client_options){.url = url, .allow_unix_url = true});
+	run_until(&f.rig, f.ups);
+	assert_string_equal(ask(&f, "PING", NULL, NULL).text, "PONG");
+	assert_string_equal(redis_client_name(f.client), url);
 	end(&f);
 	kill_redis(redis);
 }

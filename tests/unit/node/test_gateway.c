@@ -762,6 +762,192 @@ static void test_item_timeout_fails_the_item_alone(void **state)
 	expect_log(bench, "fail a item_timeout\nreturn b\n");
 }
 
+/* ---- gridexec ---- */
+
+static int exec_setup(void **state)
+{
+	(void)setup(state);
+	struct bench *bench = *state;
+	end(bench, GATEWAY_STOPPED);
+	const struct gateway_slot_options options = {
+		.pool = bench->pool,
+		.input_queue = "in",
+		.output_queue = "out",
+		.exec = "{\"exec\":[\"x\"]}",
+		.subject = "slot=0",
+		.context = bench,
+		.on_item_timeout = on_item_timeout,
+	};
+	bench->slot = gateway_slot_new(bench->gateway, &options);
+	return 0;
+}
+
+static void test_exec_says_what_to_run(void **state)
+{
+	struct bench *bench = *state;
+	int fd = client(bench);
+	say(fd, "IDM EXEC");
+	hear(bench, fd, "$14|{\"exec\":[\"x\"]}|");
+	say(fd, "idm exec more");
+	hear_error(bench, fd, "wrong number of arguments for 'IDM EXEC'");
+	say(fd, "IDM");
+	hear_error(bench, fd, "wrong number of arguments");
+	say(fd, "IDM NEXT 0");
+	hear_error(bench, fd, "count should be greater than 0");
+	say(fd, "IDM NEXT many");
+	hear_error(bench, fd, "out of range");
+	say(fd, "IDM STOP");
+	hear_error(bench, fd, "IDM EXEC, IDM NEXT and IDM FAIL");
+}
+
+static void test_exec_next_gives_items_with_their_failures_and_closes_what_was_open(void **state)
+{
+	struct bench *bench = *state;
+	int fd = client(bench);
+	hub_push(&bench->hub, "a");
+	hub_push(&bench->hub, "b");
+	hub_push(&bench->hub, "c");
+	say(fd, "IDM NEXT 2");
+	hear(bench, fd, "*4|$1|a|:0|$1|b|:0|");
+	assert_int_equal(gateway_slot_open(bench->slot), 2);
+	say(fd, "LPUSH out rab;IDM NEXT 2"); /* one write, as gridexec makes it */
+	hear(bench, fd, ":1|*2|$1|c|:0|");
+	expect_log(bench, "done a,b: LPUSH out rab\n");
+	say(fd, "IDM NEXT 2"); /* without a result */
+	expect_log(bench, "done a,b: LPUSH out rab\ndone c\n");
+	hub_push(&bench->hub, "d");
+	hear(bench, fd, "*2|$1|d|:0|");
+}
+
+static void test_exec_fail_charges_what_is_open_and_drops_its_writes(void **state)
+{
+	struct bench *bench = *state;
+	int fd = client(bench);
+	hub_push(&bench->hub, "a");
+	hub_push(&bench->hub, "b");
+	say(fd, "IDM NEXT 2");
+	hear(bench, fd, "*4|$1|a|:0|$1|b|:0|");
+	push(bench, fd, "half");
+	say(fd, "IDM FAIL timed-out -1 tail");
+	hear(bench, fd, "+OK|");
+	assert_int_equal(gateway_slot_open(bench->slot), 0);
+	expect_log(bench, "fail a,b together timed-out\n");
+	/* The connection lives on, and a single one has not failed together with another. */
+	hub_push(&bench->hub, "c");
+	say(fd, "IDM NEXT 2");
+	hear(bench, fd, "*2|$1|c|:0|");
+	say(fd, "IDM FAIL exit 3 tail;IDM FAIL nothing 3 open");
+	hear(bench, fd, "+OK|+OK|");
+	expect_log(bench, "fail a,b together timed-out\nfail c exit\n");
+	say(fd, "IDM FAIL exit 256 tail");
+	hear_error(bench, fd, "exit status");
+	say(fd, "IDM FAIL exit x tail");
+	hear_error(bench, fd, "exit status");
+}
+
+/* What a dead letter shows. */
+static void test_exec_fail_tells_reason_status_and_tail_whatever_bytes_they_are(void **state)
+{
+	struct bench *bench = *state;
+	static const char FAIL[] =
+		"*5\r\n$3\r\nIDM\r\n$4\r\nFAIL\r\n$13\r\nexit status 3\r\n$1\r\n3\r\n$5\r\na\0\xff\nb\r\n";
+	int fd = client(bench);
+	hub_push(&bench->hub, "a");
+	say(fd, "IDM NEXT 1");
+	hear(bench, fd, "*2|$1|a|:0|");
+	bench->hub_away = true;
+	send_bytes(fd, FAIL, sizeof(FAIL) - 1);
+	hear(bench, fd, "+OK|");
+	settle(bench);
+	struct taken_post *post = hub_open(&bench->hub, "/commit");
+	assert_non_null(post);
+	struct err err = {0};
+	struct commit_batch *batch = commit_parse(post->body, post->body_len, &err);
+	const struct outcome *outcome = commit_outcome(batch, 0);
+	json_t *error = json_loadb(outcome->error, outcome->error_len, 0, NULL);
+	assert_string_equal(json_string_value(json_object_get(error, "reason")), "exit status 3");
+	assert_int_equal(json_integer_value(json_object_get(error, "exit_status")), 3);
+	assert_true(json_is_false(json_object_get(error, "out_of_memory")));
+	assert_string_equal(json_string_value(json_object_get(error, "log_tail")), "a ?\nb");
+	json_decref(error);
+	commit_free(batch);
+	bench->hub_away = false;
+}
+
+static void test_exec_password_is_good_for_one_connection(void **state)
+{
+	struct bench *bench = *state;
+	int fd = client(bench);
+	char command[128];
+	(void)snprintf(command, sizeof(command), "AUTH %s", bench->slot->password);
+	say(fd, command); /* the same connection may repeat itself */
+	hear(bench, fd, "+OK|");
+	int second = stranger(bench);
+	say(second, command);
+	hear_error(bench, second, "good for one connection");
+	(void)snprintf(command, sizeof(command), "HELLO 2 AUTH default %s", bench->slot->password);
+	say(second, command);
+	hear_error(bench, second, "good for one connection");
+	hang_up(bench, fd);
+	int third = stranger(bench);
+	say(third, command); /* nor is it when the first has gone */
+	hear_error(bench, third, "good for one connection");
+}
+
+static void test_exec_items_of_a_lost_connection_fail_with_the_worker(void **state)
+{
+	struct bench *bench = *state;
+	int fd = client(bench);
+	hub_push(&bench->hub, "a");
+	say(fd, "IDM NEXT 1");
+	hear(bench, fd, "*2|$1|a|:0|");
+	push(bench, fd, "ra");
+	hang_up(bench, fd);
+	expect_log(bench, "");
+	end(bench, GATEWAY_FAILED);
+	expect_log(bench, "fail a exit\n");
+}
+
+static void test_exec_drained_is_idle_after_a_failure(void **state)
+{
+	struct bench *bench = *state;
+	int fd = client(bench);
+	hub_push(&bench->hub, "a");
+	say(fd, "IDM NEXT 1");
+	hear(bench, fd, "*2|$1|a|:0|");
+	gateway_slot_drain(bench->slot, on_idle);
+	settle(bench);
+	assert_int_equal(bench->idle, 0);
+	say(fd, "IDM FAIL exit 3 tail;IDM NEXT 1");
+	hear(bench, fd, "+OK|");
+	hear_nothing(bench, fd);
+	assert_int_equal(bench->idle, 1);
+}
+
+static void test_exec_commands_are_not_for_a_multi(void **state)
+{
+	struct bench *bench = *state;
+	int fd = client(bench);
+	say(fd, "MULTI;IDM NEXT 1;EXEC");
+	settle(bench);
+	char got[512] = "";
+	(void)recv(fd, got, sizeof(got) - 1, MSG_DONTWAIT);
+	assert_contains(got, "'IDM' is not for a MULTI");
+	assert_contains(got, "EXECABORT");
+}
+
+static void test_exec_commands_are_for_exec_tasks_alone(void **state)
+{
+	struct bench *bench = *state;
+	int fd = client(bench);
+	(void)client(bench); /* and their password is good for as many as they like */
+	static const char *const WORDS[] = {"IDM EXEC", "IDM NEXT 1", "IDM FAIL a 1 b"};
+	for (size_t i = 0; i < 3; i++) {
+		say(fd, WORDS[i]);
+		hear_error(bench, fd, "gridexec");
+	}
+}
+
 /* ---- the rest of the table ---- */
 
 static void test_stranger_gets_nothing_without_the_password(void **state)
@@ -1009,6 +1195,7 @@ static void test_any_allocation_may_fail(void **state)
 }
 
 #define gateway_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define exec_test(name) cmocka_unit_test_setup_teardown(name, exec_setup, teardown)
 
 int main(void)
 {
@@ -1046,6 +1233,15 @@ int main(void)
 		gateway_test(test_drain_pops_get_nothing_and_idle_is_told_at_the_close),
 		gateway_test(test_drain_of_an_idle_slot_is_told_at_once_and_a_blocked_pop_stays),
 		gateway_test(test_item_timeout_fails_the_item_alone),
+		exec_test(test_exec_says_what_to_run),
+		exec_test(test_exec_next_gives_items_with_their_failures_and_closes_what_was_open),
+		exec_test(test_exec_fail_charges_what_is_open_and_drops_its_writes),
+		exec_test(test_exec_fail_tells_reason_status_and_tail_whatever_bytes_they_are),
+		exec_test(test_exec_password_is_good_for_one_connection),
+		exec_test(test_exec_items_of_a_lost_connection_fail_with_the_worker),
+		exec_test(test_exec_drained_is_idle_after_a_failure),
+		exec_test(test_exec_commands_are_not_for_a_multi),
+		gateway_test(test_exec_commands_are_for_exec_tasks_alone),
 		gateway_test(test_stranger_gets_nothing_without_the_password),
 		gateway_test(test_stranger_may_not_fill_the_memory),
 		gateway_test(test_connections_without_a_password_are_few_and_short_lived),

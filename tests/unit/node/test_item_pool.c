@@ -64,7 +64,7 @@ static void on_items(struct item_want *want, struct item_list *items)
 	getter->answers++;
 }
 
-static int setup(void **state)
+static struct bench *new_bench(size_t batch)
 {
 	struct bench *bench = calloc(1, sizeof(*bench));
 	now_ms = 1000;
@@ -76,7 +76,8 @@ static int setup(void **state)
 		.version = 3,
 		.hub = &SCRIPTED_HUB,
 		.hub_context = &bench->hub,
-		.max_kept = 100 * 1000,
+		.batch = batch,
+		.max_kept = batch ? 0 : 100 * 1000,
 		.now_ms = now,
 		.context = bench,
 		.on_superseded = on_superseded,
@@ -86,7 +87,12 @@ static int setup(void **state)
 	bench->pool = item_pool_new(&bench->loop, &options);
 	item_pool_attach(bench->pool, &bench->taker);
 	item_pool_attach(bench->pool, &bench->other);
-	*state = bench;
+	return bench;
+}
+
+static int setup(void **state)
+{
+	*state = new_bench(0);
 	return 0;
 }
 
@@ -645,6 +651,184 @@ static void test_put_back_goes_to_the_next(void **state)
 	item_pool_return(bench->pool, &bench->other, &other->got);
 }
 
+/* ---- many at once ---- */
+
+enum { BATCH = 1000 };
+
+static int setup_batch(void **state)
+{
+	*state = new_bench(BATCH);
+	return 0;
+}
+
+static struct getter *want_batch(struct bench *bench, size_t i)
+{
+	struct getter *getter = &bench->getter[i];
+	getter->answers = 0;
+	getter->want = (struct item_want){
+		.taker = i % 2 ? &bench->other : &bench->taker, .min = BATCH, .max = BATCH, .blocking = true, .on_items = on_items};
+	item_pool_want(bench->pool, &getter->want);
+	step(bench, 0);
+	return getter;
+}
+
+/* Answers the open lease with so many items, and with what it says of the rest. */
+static void give(struct bench *bench, size_t count, int64_t waiting)
+{
+	static unsigned id;
+	char(*names)[32] = calloc(count + 1, sizeof(*names));
+	const char **items = calloc(count + 1, sizeof(*items));
+	for (size_t i = 0; i < count; i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "i%u=x", id++);
+		items[i] = names[i];
+	}
+	hub_answer_lease(hub_open(&bench->hub, "lease"), count ? LEASE_EXECUTED : LEASE_EMPTY, waiting, items);
+	free(names);
+	free(items);
+	step(bench, 0);
+}
+
+static void let_go(struct bench *bench, struct getter *getter)
+{
+	item_pool_return(bench->pool, getter->want.taker, &getter->got);
+}
+
+static void put_one_back(struct bench *bench, struct getter *getter)
+{
+	item_pool_put_back(bench->pool, getter->want.taker, item_list_shift(&getter->got));
+}
+
+static void test_batches_are_full_while_the_hub_has_more(void **state)
+{
+	struct bench *bench = *state;
+	struct getter *first = want_batch(bench, 0);
+	struct getter *second = want_batch(bench, 1);
+	assert_int_equal(post_number(hub_open(&bench->hub, "lease"), "max"), BATCH);
+	give(bench, BATCH, 5000);
+	assert_int_equal(first->got.count, BATCH);
+	assert_int_equal(second->answers, 0);
+	assert_int_equal(post_number(hub_open(&bench->hub, "lease"), "max"), BATCH);
+	give(bench, BATCH, 4000);
+	assert_int_equal(second->got.count, BATCH);
+	let_go(bench, first);
+	let_go(bench, second);
+}
+
+static void test_batch_is_what_is_here_when_the_hub_has_no_more(void **state)
+{
+	struct bench *bench = *state;
+	struct getter *first = want_batch(bench, 0);
+	assert_true(post_number(hub_open(&bench->hub, "lease"), "wait") > 0); /* nothing is here: it may be held */
+	give(bench, 300, 0);
+	assert_int_equal(first->got.count, 300);
+	/* Also where the hub says that more waits, but does not give it to us: it is out of bounds, or for others first. */
+	let_go(bench, first);
+	first = want_batch(bench, 0);
+	give(bench, 20, 7000);
+	assert_int_equal(first->got.count, 20);
+	let_go(bench, first);
+}
+
+static void test_batch_waits_for_one_answer_and_not_for_a_held_call(void **state)
+{
+	struct bench *bench = *state;
+	struct getter *first = want_batch(bench, 0);
+	give(bench, 300, 0);
+	while (first->got.count > 100) /* 200 of them go back unseen */
+		put_one_back(bench, first);
+	struct getter *second = want_batch(bench, 1);
+	assert_int_equal(second->answers, 0);
+	assert_int_equal(post_number(hub_open(&bench->hub, "lease"), "wait"), 0);
+	give(bench, 0, 0);
+	assert_int_equal(second->got.count, 200);
+	/* One that comes while a call is held: the hub has nothing, or it would have answered. */
+	struct getter *third = want_batch(bench, 2);
+	const struct taken_post *post = hub_open(&bench->hub, "lease");
+	assert_true(post_number(post, "wait") > 0);
+	put_one_back(bench, second);
+	step(bench, 0);
+	assert_int_equal(third->answers, 0); /* it may be on its way still */
+	step(bench, 100);
+	assert_int_equal(third->got.count, 1);
+	assert_true(post->open);
+	let_go(bench, first);
+	let_go(bench, second);
+	let_go(bench, third);
+}
+
+static void test_batch_does_not_wait_for_a_hub_that_is_away(void **state)
+{
+	struct bench *bench = *state;
+	struct getter *first = want_batch(bench, 0);
+	give(bench, BATCH, 9000);
+	put_one_back(bench, first);
+	struct getter *second = want_batch(bench, 1);
+	assert_int_equal(second->answers, 0);
+	hub_lose(hub_open(&bench->hub, "lease"));
+	assert_int_equal(second->got.count, 1);
+	put_one_back(bench, first);
+	struct getter *third = want_batch(bench, 2); /* in the pause between two calls */
+	assert_int_equal(third->got.count, 1);
+	let_go(bench, first);
+	let_go(bench, second);
+	let_go(bench, third);
+}
+
+static void test_batches_are_taken_ahead_whole(void **state)
+{
+	struct bench *bench = *state;
+	item_pool_note_service(bench->pool, 100ULL * 1000 * 1000, BATCH); /* 0.1 s for all */
+	struct getter *first = want_batch(bench, 0);
+	struct getter *second = want_batch(bench, 1);
+	unsigned calls = 0;
+	for (; hub_open(&bench->hub, "lease"); calls++) {
+		assert_int_equal(post_number(hub_open(&bench->hub, "lease"), "max"), BATCH);
+		give(bench, BATCH, 100000);
+	}
+	assert_int_equal(first->got.count, BATCH);
+	assert_int_equal(second->got.count, BATCH);
+	assert_true(calls >= 3);
+	assert_int_equal(status_of(bench).unopened, (calls - 2) * BATCH);
+	/* The next one is there at once. */
+	struct item_list next = {0};
+	let_go(bench, first);
+	assert_int_equal(item_pool_pop(bench->pool, &bench->taker, BATCH, BATCH, &next), BATCH);
+	step(bench, 0);
+	assert_non_null(hub_open(&bench->hub, "lease"));
+	item_pool_return(bench->pool, &bench->taker, &next);
+	let_go(bench, second);
+}
+
+static void test_batches_that_take_long_are_not_taken_ahead(void **state)
+{
+	struct bench *bench = *state;
+	item_pool_note_service(bench->pool, 100ULL * 1000 * 1000 * 1000, BATCH);
+	struct getter *first = want_batch(bench, 0);
+	while (hub_open(&bench->hub, "lease"))
+		give(bench, (size_t)post_number(hub_open(&bench->hub, "lease"), "max"), 100000);
+	assert_int_equal(first->got.count, BATCH);
+	assert_true(status_of(bench).unopened < 10);
+	let_go(bench, first);
+}
+
+static void test_item_to_be_alone_is_a_batch_of_its_own_however_long_it_waited(void **state)
+{
+	struct bench *bench = *state;
+	struct getter *first = want_batch(bench, 0);
+	hub_answer_lease(hub_open(&bench->hub, "lease"), LEASE_EXECUTED, 5000,
+			 (const char *const[]){"a=1", "b=2!", "c=3", NULL});
+	step(bench, 0);
+	assert_int_equal(first->got.count, 2); /* a and c */
+	let_go(bench, first);
+	step(bench, 100 * 1000);
+	struct item_list next = {0};
+	assert_int_equal(item_pool_pop(bench->pool, &bench->taker, BATCH, BATCH, &next), 1);
+	assert_true(next.first->alone);
+	item_pool_return(bench->pool, &bench->taker, &next);
+}
+
+#define batch_test(name) cmocka_unit_test_setup_teardown(name, setup_batch, teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -675,6 +859,13 @@ int main(void)
 		pool_test(test_forgotten_task_is_dropped),
 		pool_test(test_unknown_node_is_to_register),
 		pool_test(test_put_back_goes_to_the_next),
+		batch_test(test_batches_are_full_while_the_hub_has_more),
+		batch_test(test_batch_is_what_is_here_when_the_hub_has_no_more),
+		batch_test(test_batch_waits_for_one_answer_and_not_for_a_held_call),
+		batch_test(test_batch_does_not_wait_for_a_hub_that_is_away),
+		batch_test(test_batches_are_taken_ahead_whole),
+		batch_test(test_batches_that_take_long_are_not_taken_ahead),
+		batch_test(test_item_to_be_alone_is_a_batch_of_its_own_however_long_it_waited),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

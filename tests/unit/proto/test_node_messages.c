@@ -17,7 +17,9 @@ static void test_register_message_round_trip(void **state)
 					      .run = "r1",
 					      .agent_version = "0.1.0",
 					      .runtime = "docker",
-					      .slots = 4};
+					      .slots = 4,
+					      .leases = true,
+					      .exec = true};
 	json_t *object = register_message_encode(&sent);
 	struct register_message read;
 	assert_int_equal(register_message_parse(object, &read, NULL), 0);
@@ -29,6 +31,7 @@ static void test_register_message_round_trip(void **state)
 	assert_string_equal(read.agent_version, "0.1.0");
 	assert_string_equal(read.runtime, "docker");
 	assert_int_equal(read.slots, 4);
+	assert_true(read.leases && read.exec);
 	json_decref(object);
 }
 
@@ -43,6 +46,7 @@ static void test_register_message_of_a_seed_agent_is_understood(void **state)
 	assert_null(read.node_id);
 	assert_null(read.run);
 	assert_int_equal(read.slots, 0);
+	assert_false(read.leases || read.exec);
 	json_decref(object);
 }
 

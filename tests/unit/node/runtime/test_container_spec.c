@@ -60,6 +60,23 @@ static void test_container_spec_is_the_whole_sandbox(void **state)
 	json_decref(command);
 }
 
+static void test_container_spec_runs_gridexec_in_the_place_of_the_image(void **state)
+{
+	(void)state;
+	json_t *body = container_spec_body(&SPEC, "app:1", &OPTIONS, NULL);
+	assert_int_equal(container_spec_run_exec(body, "/run/x/gridexec"), 0);
+	assert_body(body,
+		    "{\"Image\":\"app:1\",\"Entrypoint\":[\"/idm/gridexec\"],\"Cmd\":[],"
+		    "\"Env\":[\"TASK_NAME=t\",\"X=a b\"],\"Labels\":{\"idm-gridcore.node\":\"n1\"},"
+		    "\"HostConfig\":{\"Init\":false,\"CpusetCpus\":\"2,3\",\"NanoCpus\":2000000000,"
+		    "\"Mounts\":[{\"Type\":\"bind\",\"Source\":\"/run/x/gridexec\",\"Target\":\"/idm/gridexec\","
+		    "\"ReadOnly\":true}],"
+		    "\"Memory\":67108864,\"MemorySwap\":67108864,\"PidsLimit\":100,\"NetworkMode\":\"bridge\","
+		    "\"CapDrop\":[\"ALL\"],\"CapAdd\":[\"CHOWN\",\"KILL\"],\"SecurityOpt\":[\"no-new-privileges\"],"
+		    "\"ExtraHosts\":[\"host.docker.internal:host-gateway\"],"
+		    "\"LogConfig\":{\"Type\":\"json-file\",\"Config\":{\"max-size\":\"1m\",\"max-file\":\"1\"}}}}");
+}
+
 static void test_container_spec_leaves_the_image_its_command(void **state)
 {
 	(void)state;
@@ -229,6 +246,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_container_spec_is_the_whole_sandbox),
+		cmocka_unit_test(test_container_spec_runs_gridexec_in_the_place_of_the_image),
 		cmocka_unit_test(test_container_spec_leaves_the_image_its_command),
 		cmocka_unit_test(test_container_spec_names_the_host_only_behind_a_bridge),
 		cmocka_unit_test(test_container_spec_leaves_out_what_the_owner_lifts),

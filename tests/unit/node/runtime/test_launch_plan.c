@@ -18,7 +18,7 @@ static struct launch_plan example(void)
 {
 	return (struct launch_plan){
 		.parent = 4711, .cpus = "0,3", .directory = "/tmp/x", .change_user = true, .uid = 65534, .gid = 4294967294U,
-		.groups = {1, 65534}, .group_count = 2, .no_new_privileges = true, .processes_max = 2048,
+		.groups = {1, 65534}, .group_count = 2, .no_new_privileges = true, .processes_max = 2048, .gridexec = true,
 		.argv = argv_of_three, .env = env_of_one,
 	};
 }
@@ -40,6 +40,7 @@ static void test_launch_plan_reads_back_what_was_written(void **state)
 	assert_int_equal(read.group_count, 2);
 	assert_int_equal(read.groups[1], 65534);
 	assert_int_equal(read.processes_max, 2048);
+	assert_true(read.gridexec);
 	assert_string_equal(read.argv[1], argument);
 	assert_string_equal(read.argv[2], "");
 	assert_null(read.argv[3]);
