@@ -141,6 +141,8 @@ void seat_follow(struct seat *seat)
 	bool over = seat->slot->state == SLOT_EMPTY || (seat->lost && seat->slot->state == SLOT_BACKOFF);
 	if (over && seat_is_taken(seat))
 		close_service(seat);
+	if (seat->slot->state == SLOT_EMPTY)
+		seat->lost = false; /* that was the old task's trouble; the next one only waits for the closing */
 }
 
 bool seat_is_taken(const struct seat *seat)
