@@ -28,6 +28,8 @@
 enum {
 	DRAIN_MAX = 16 * 1024 * 1024, /* of a refused body; past it the connection is cut */
 	PRODUCE_BLOCK = 32 * 1024,
+	BODIES_MAX = 256 * 1024 * 1024, /* of all requests together: nobody fills our memory by many connections */
+	BODY_SMALL = 64 * 1024,         /* a body up to that is always taken: heartbeats, leases, people */
 };
 
 enum exchange_state { EXCHANGE_BODY, EXCHANGE_DRAIN, EXCHANGE_HELD, EXCHANGE_ANSWERED, EXCHANGE_CUT };
@@ -40,7 +42,7 @@ struct exchange {
 	enum exchange_state state;
 	struct buf body;
 	size_t drained;
-	bool overflow;              /* the body passed its cap */
+	bool overflow;              /* the body passed its cap, or there was no room for it */
 	unsigned status;            /* defined once response is set */
 	struct MHD_Response *response;
 	struct exchange *prev, *next; /* among the held */
@@ -257,15 +259,29 @@ static enum MHD_Result begin(struct http_exchanges *exchanges, struct MHD_Connec
 	return MHD_YES;
 }
 
+static void drop_body(struct exchange *exchange)
+{
+	exchange->exchanges->body_bytes -= exchange->body.len;
+	buf_done(&exchange->body);
+}
+
+static bool has_room(const struct exchange *exchange, size_t count)
+{
+	return exchange->body.len + count <= BODY_SMALL || exchange->exchanges->body_bytes + count <= BODIES_MAX;
+}
+
 static enum MHD_Result take_body(struct exchange *exchange, const char *bytes, size_t *len)
 {
 	size_t count = *len;
 	*len = 0;
 	if (exchange->state == EXCHANGE_BODY && !exchange->overflow) {
-		if (buf_add(&exchange->body, bytes, count) == 0)
+		exchange->request.busy = !has_room(exchange, count);
+		if (!exchange->request.busy && buf_add(&exchange->body, bytes, count) == 0) {
+			exchange->exchanges->body_bytes += count;
 			return MHD_YES;
+		}
 		exchange->overflow = true;
-		buf_done(&exchange->body);
+		drop_body(exchange);
 	}
 	exchange->drained += count;
 	return exchange->drained <= DRAIN_MAX ? MHD_YES : MHD_NO;
@@ -318,7 +334,7 @@ void http_exchange_on_completed(void *context, struct MHD_Connection *mhd, void 
 	if (exchange->response)
 		MHD_destroy_response(exchange->response);
 	exchange->exchanges->start_waiting(exchange->connection); /* for the next one */
-	buf_done(&exchange->body);
+	drop_body(exchange);
 	free(exchange);
 }
 

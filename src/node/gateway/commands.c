@@ -28,21 +28,26 @@ static const char WHY_UNKNOWN[] = "a leased task's worker pops from the input qu
 
 /* ---- who speaks ---- */
 
-static bool enter(struct gateway_session *session, const struct resp_value *password)
+static const char WRONG_PASSWORD[] =
+	"WRONGPASS this is not the password of this start of a worker: use INPUT_REDIS_URL as it is";
+static const char TOO_MANY[] = "ERR max number of clients reached: a slot's worker has so many connections already";
+
+/* Why not; NULL: it is in. */
+static const char *enter(struct gateway_session *session, const struct resp_value *password)
 {
 	struct gateway_slot *slot = gateway_find_slot(session->gateway, session, password->text, password->len);
 	if (!slot || (session->slot && session->slot != slot))
-		return false;
+		return WRONG_PASSWORD;
 	if (session->slot)
-		return true;
+		return NULL;
 	if (slot->session_count >= CONNECTIONS_MAX)
-		return false;
+		return TOO_MANY;
 	slot->session_count++;
 	session_unlink(&session->gateway->strangers, session);
 	session->gateway->stranger_count--;
 	session->slot = slot;
 	session_link(&slot->sessions, session);
-	return true;
+	return NULL;
 }
 
 static bool is_default_user(const struct resp_value *user)
@@ -50,19 +55,15 @@ static bool is_default_user(const struct resp_value *user)
 	return user->len == 0 || resp_is(user, "default");
 }
 
-static void answer_wrong_password(struct gateway_session *session, struct buf *reply)
-{
-	answer_error(session, reply, "WRONGPASS this is not the password of this start of a worker: use INPUT_REDIS_URL as it is");
-}
-
 static void run_auth(struct gateway_session *session, const struct resp_value *message, struct buf *reply)
 {
 	const struct resp_value *args = message->elements;
 	bool known = message->count == 2 || is_default_user(&args[1]);
-	if (known && enter(session, &args[message->count - 1]))
-		answer_status(session, reply, "OK");
+	const char *refusal = known ? enter(session, &args[message->count - 1]) : WRONG_PASSWORD;
+	if (refusal)
+		answer_error(session, reply, "%s", refusal);
 	else
-		answer_wrong_password(session, reply);
+		answer_status(session, reply, "OK");
 }
 
 static void answer_field(struct gateway_session *session, struct buf *reply, const char *name, const char *value)
@@ -97,8 +98,9 @@ static void run_hello(struct gateway_session *session, const struct resp_value *
 	for (size_t i = 2; i < message->count;) {
 		size_t left = message->count - i;
 		if (left >= 3 && resp_is_nocase(&args[i], "AUTH")) {
-			if (!is_default_user(&args[i + 1]) || !enter(session, &args[i + 2])) {
-				answer_wrong_password(session, reply);
+			const char *refusal = is_default_user(&args[i + 1]) ? enter(session, &args[i + 2]) : WRONG_PASSWORD;
+			if (refusal) {
+				answer_error(session, reply, "%s", refusal);
 				return;
 			}
 			i += 3;

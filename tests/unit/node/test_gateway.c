@@ -764,6 +764,20 @@ static void test_item_timeout_fails_the_item_alone(void **state)
 
 /* ---- the rest of the table ---- */
 
+static void test_more_connections_than_a_slot_may_have_are_told_so(void **state)
+{
+	struct bench *bench = *state;
+	char command[128];
+	int fd = stranger(bench);
+	(void)snprintf(command, sizeof(command), "AUTH %s", bench->slot->password);
+	bench->slot->session_count += CONNECTIONS_MAX;
+	say(fd, command);
+	hear_error(bench, fd, "max number of clients reached");
+	bench->slot->session_count -= CONNECTIONS_MAX;
+	say(fd, command);
+	hear(bench, fd, "+OK|");
+}
+
 static void test_stranger_gets_nothing_without_the_password(void **state)
 {
 	struct bench *bench = *state;
@@ -1046,6 +1060,7 @@ int main(void)
 		gateway_test(test_drain_pops_get_nothing_and_idle_is_told_at_the_close),
 		gateway_test(test_drain_of_an_idle_slot_is_told_at_once_and_a_blocked_pop_stays),
 		gateway_test(test_item_timeout_fails_the_item_alone),
+		gateway_test(test_more_connections_than_a_slot_may_have_are_told_so),
 		gateway_test(test_stranger_gets_nothing_without_the_password),
 		gateway_test(test_stranger_may_not_fill_the_memory),
 		gateway_test(test_connections_without_a_password_are_few_and_short_lived),

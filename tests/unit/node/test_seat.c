@@ -317,6 +317,20 @@ static void test_seat_keeps_its_place_over_workers_and_changes_the_password(void
 	connect_worker(world); /* the listener is the place's, not the worker's */
 }
 
+static void test_seat_takes_another_worker_after_one_that_could_not_even_be_created(void **state)
+{
+	struct world *world = *state;
+	world->runtime.refuse_start = true;
+	set_leased(world, "a");
+	listen_in_place(world);
+	assert_int_equal(world->runtime.worker_count, 0);
+	assert_true(status_of(world).failing);
+	world->runtime.refuse_start = false;
+	run_until_workers(world, 1);
+	assert_int_equal(world->runtime.worker_count, 1);
+	assert_int_equal(world->runtime.place_count, 1);
+}
+
 static void test_seat_place_that_cannot_begin_is_told_and_tried_again(void **state)
 {
 	struct world *world = *state;
@@ -417,6 +431,7 @@ static void test_seat_place_lost_while_draining_kills(void **state)
 	assert_int_equal(worker->killed, 1);
 	run_for(world, STOP_TIMEOUT_MS + 100);
 	assert_int_equal(worker->terminated, 0); /* the drain's timer is off */
+	assert_int_equal(worker->removed, 0);
 	end_worker(worker, 137);
 	run_for(world, 20);
 	assert_contains(world->hub.log, "return x");
@@ -558,7 +573,8 @@ static void test_seat_hurry_ends_a_drain(void **state)
 static void expect_end(struct world *world, int status, bool out_of_memory, bool stopped_by_other, const char *expected)
 {
 	struct worker *worker = last_worker(world);
-	const struct worker_exit result = {.status = status, .out_of_memory = out_of_memory, .stopped_by_other = stopped_by_other, .log_tail = ""};
+	const struct worker_exit result = {
+		.status = status, .out_of_memory = out_of_memory, .stopped_by_other = stopped_by_other, .log_tail = ""};
 	pop(world, "x");
 	SAY(world, "LPUSH", "out", "rx");
 	hear(world, ":1\r\n");
@@ -645,6 +661,23 @@ static void test_seat_worker_that_exits_0_is_started_again_only_when_there_are_i
 	hear(world, "$1\r\nx\r\n"); /* the look at it did not use it up */
 }
 
+static void test_seat_that_waits_for_items_waits_on_when_the_engine_was_away(void **state)
+{
+	struct world *world = *state;
+	run_leased(world, "a");
+	find_nothing_and_exit(world);
+	run_for(world, 1200);
+	for (int i = 0; i < 2; i++) {
+		slots_use_runtime(world->slots, NULL, "n");
+		slots_use_runtime(world->slots, &world->runtime, "n");
+	}
+	run_for(world, 50);
+	assert_int_equal(world->runtime.worker_count, 1);
+	hub_push(&world->hub, "x");
+	run_until_workers(world, 2);
+	assert_int_equal(world->runtime.worker_count, 2);
+}
+
 static void test_seat_worker_that_exits_0_is_started_again_while_there_are_items(void **state)
 {
 	struct world *world = *state;
@@ -668,6 +701,29 @@ static void test_seat_worker_that_fails_is_started_again_without_items(void **st
 	assert_int_equal(world->runtime.worker_count, 2);
 }
 
+static void on_no_items(struct item_want *want, struct item_list *items)
+{
+	(void)want;
+	assert_int_equal(items->count, 0);
+}
+
+/* As another slot's worker would learn it: the hub says that nothing waits. */
+static void learn_that_nothing_waits(struct world *world, const char *task_id)
+{
+	struct task_config task = {.task_id = task_id};
+	struct leased_task *leased = leases_take(world->leases, &task);
+	struct item_pool *pool = leased_task_pool(leased);
+	struct item_taker taker = {0};
+	struct item_want want = {.taker = &taker, .min = 1, .max = 1, .on_items = on_no_items};
+	item_pool_attach(pool, &taker);
+	item_pool_want(pool, &want);
+	run_for(world, 100);
+	assert_int_equal(item_pool_count(pool), 0);
+	item_pool_unwant(pool, &want);
+	item_pool_detach(pool, &taker);
+	leased_task_release(leased);
+}
+
 static void test_seat_that_waits_for_items_lets_go_at_a_switch(void **state)
 {
 	struct world *world = *state;
@@ -678,6 +734,7 @@ static void test_seat_that_waits_for_items_lets_go_at_a_switch(void **state)
 	assert_int_equal(world->runtime.places[0].closed, 1);
 	remove_place(world, &world->runtime.places[0]);
 	assert_int_equal(world->runtime.place_count, 2);
+	learn_that_nothing_waits(world, "b");
 	listen_in_place(world);
 	assert_int_equal(world->runtime.worker_count, 2); /* another task's first worker need not wait for items */
 }
@@ -693,6 +750,12 @@ static void test_seat_that_waits_for_items_and_loses_its_place_opens_another(voi
 	remove_place(world, &world->runtime.places[0]);
 	run_until_places(world, 2);
 	assert_int_equal(world->runtime.place_count, 2);
+	listen_in_place(world);
+	run_for(world, 50);
+	assert_int_equal(world->runtime.worker_count, 1); /* there are no items still */
+	hub_push(&world->hub, "x");
+	run_until_workers(world, 2);
+	assert_int_equal(world->runtime.worker_count, 2);
 }
 
 /* ---- switches ---- */
@@ -804,6 +867,14 @@ static void test_seat_dropped_while_closing(void **state)
 	assert_int_equal(last_place(world)->closed, 1);
 }
 
+static void test_seat_dropped_while_its_place_has_just_gone(void **state)
+{
+	struct world *world = *state;
+	set_leased(world, "a");
+	slots_set_task(world->slots, NULL);
+	script_place_closed(last_place(world)); /* told in the loop's next turn, which is the last one */
+}
+
 static void test_seat_dropped_after_its_place_was_lost(void **state)
 {
 	struct world *world = *state;
@@ -826,6 +897,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		seat_test(test_seat_starts_the_worker_in_its_place_when_that_listens),
 		seat_test(test_seat_keeps_its_place_over_workers_and_changes_the_password),
+		seat_test(test_seat_takes_another_worker_after_one_that_could_not_even_be_created),
 		seat_test(test_seat_place_that_cannot_begin_is_told_and_tried_again),
 		seat_test(test_seat_place_lost_while_opening_is_told_and_another_is_opened),
 		seat_test(test_seat_place_lost_while_running_kills_and_opens_another),
@@ -847,6 +919,7 @@ int main(void)
 		seat_test(test_seat_unknown_end_returns),
 		seat_test(test_seat_item_timeout_kills_and_fails),
 		seat_test(test_seat_worker_that_exits_0_is_started_again_only_when_there_are_items),
+		seat_test(test_seat_that_waits_for_items_waits_on_when_the_engine_was_away),
 		seat_test(test_seat_worker_that_exits_0_is_started_again_while_there_are_items),
 		seat_test(test_seat_worker_that_fails_is_started_again_without_items),
 		seat_test(test_seat_that_waits_for_items_lets_go_at_a_switch),
@@ -860,6 +933,7 @@ int main(void)
 		seat_test(test_seat_dropped_with_an_open_item),
 		seat_test(test_seat_dropped_while_draining),
 		seat_test(test_seat_dropped_while_closing),
+		seat_test(test_seat_dropped_while_its_place_has_just_gone),
 		seat_test(test_seat_dropped_after_its_place_was_lost),
 		seat_test(test_seat_dropped_while_it_waits_for_items),
 	};
