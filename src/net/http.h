@@ -46,8 +46,9 @@ struct http_request {
 	const char *path;   /* decoded, without the query */
 	const char *bearer; /* what stands behind "Authorization: Bearer ", or NULL */
 	const char *content_type; /* of the body, or NULL */
-	const char *body;   /* NUL-terminated; "" before it is read; NULL when it passed body_cap */
+	const char *body;   /* NUL-terminated; "" before it is read; NULL when it passed body_cap, or while busy */
 	size_t body_len;
+	bool busy;          /* bodies of other requests take up all the memory that there is for them: not now (503) */
 	size_t body_cap;    /* the receiver sets it when the headers are there; 0: any body is too large */
 
 	/* The receiver's: what it found out about the request, and, while it holds the request, whom to tell when the

@@ -42,6 +42,8 @@ enum {
 	PRODUCE_BLOCK = 32 * 1024,
 	STREAM_RATE = 1024, /* bytes a second that a streamed body brings at least, taken over the time of a request's deadline */
 	TOLD_HEAD = 512,
+	BODIES_MAX = 256 * 1024 * 1024, /* of all requests together: nobody fills our memory by many connections */
+	BODY_SMALL = 64 * 1024,         /* a body up to that is always taken: heartbeats, leases, people */
 };
 
 enum exchange_state {
@@ -64,7 +66,7 @@ struct exchange {
 	struct buf body;
 	size_t drained;
 	size_t streamed;            /* bytes since the deadline began anew */
-	bool overflow;              /* the body passed its cap */
+	bool overflow;              /* the body passed its cap, or there was no room for it */
 	unsigned status;            /* defined once response is set */
 	struct MHD_Response *response;
 	struct exchange *prev, *next; /* among the held, or the paused */
@@ -369,6 +371,17 @@ static void take_piece(struct exchange *exchange, const char *bytes, size_t len)
 	exchange->request.on_piece(&exchange->request, bytes, len);
 }
 
+static void drop_body(struct exchange *exchange)
+{
+	exchange->exchanges->body_bytes -= exchange->body.len;
+	buf_done(&exchange->body);
+}
+
+static bool has_room(const struct exchange *exchange, size_t count)
+{
+	return exchange->body.len + count <= BODY_SMALL || exchange->exchanges->body_bytes + count <= BODIES_MAX;
+}
+
 static enum MHD_Result take_body(struct exchange *exchange, const char *bytes, size_t *len)
 {
 	size_t count = *len;
@@ -380,10 +393,13 @@ static enum MHD_Result take_body(struct exchange *exchange, const char *bytes, s
 	if (exchange->request.on_piece && exchange->state != EXCHANGE_DRAIN)
 		return exchange->state == EXCHANGE_CUT ? MHD_NO : MHD_YES;
 	if (exchange->state == EXCHANGE_BODY && !exchange->overflow) {
-		if (buf_add(&exchange->body, bytes, count) == 0)
+		exchange->request.busy = !has_room(exchange, count);
+		if (!exchange->request.busy && buf_add(&exchange->body, bytes, count) == 0) {
+			exchange->exchanges->body_bytes += count;
 			return MHD_YES;
+		}
 		exchange->overflow = true;
-		buf_done(&exchange->body);
+		drop_body(exchange);
 	}
 	exchange->drained += count;
 	return exchange->drained <= DRAIN_MAX ? MHD_YES : MHD_NO;
@@ -443,7 +459,7 @@ void http_exchange_on_completed(void *context, struct MHD_Connection *mhd, void 
 	if (exchange->response)
 		MHD_destroy_response(exchange->response);
 	exchange->exchanges->start_waiting(exchange->connection); /* for the next one */
-	buf_done(&exchange->body);
+	drop_body(exchange);
 	free(exchange);
 }
 

@@ -33,6 +33,7 @@ struct http_exchanges {
 	struct exchange *paused;    /* whose body is not read on for now */
 	struct exchange *unwatched; /* the first of these whose client's going is not watched for yet; NULL: none */
 	struct gone_watch *gone;
+	size_t body_bytes;          /* of all requests' bodies, until they are answered */
 	struct http_connection *(*connection_of)(struct MHD_Connection *mhd);
 	void (*stop_greeting)(struct http_connection *connection);
 	void (*start_waiting)(struct http_connection *connection);

@@ -84,7 +84,6 @@ static int open_service(struct seat *seat, const struct task_config *task, struc
 						     .on_items = on_items,
 						     .on_item_timeout = on_item_timeout,
 						     .on_closed = on_closed};
-	seat->exited_well = false;
 	seat->service = slot_service_new(seat->loop, &options, err);
 	return seat->service ? 0 : (int)err->code;
 }
@@ -141,6 +140,8 @@ void seat_follow(struct seat *seat)
 	bool over = seat->slot->state == SLOT_EMPTY || (seat->lost && seat->slot->state == SLOT_BACKOFF);
 	if (over && seat_is_taken(seat))
 		close_service(seat);
+	if (seat->slot->state == SLOT_EMPTY)
+		seat->lost = seat->exited_well = false; /* that was the old task; the next one only waits for the closing */
 }
 
 bool seat_is_taken(const struct seat *seat)

@@ -72,8 +72,7 @@ def restart_hub(world, items, client, batch=400):
     wrong = []
     wait_for_workers(world, world.nodes)
     workers = [node.workers() for node in world.nodes]
-    for _ in range(batch):
-        items.push_probe(client, 20)
+    items.push_probes(client, 20, batch)  # at once: pushed one by one, some machines would be as fast as the workers are
     before = wait_until(lambda: (lambda p: p and p.get("waiting", 0) + p.get("leased", 0) > batch // 2 and p)(world.progress()), 20,
                         "the batch at the hub")
     world.computehub.kill()

@@ -38,10 +38,14 @@ class Items:
 
     def push_probe(self, client, work_ms):
         """One more item, with a time of its own; its id. For calm times."""
-        probe = self.count + self.probes
-        self.probes += 1
-        client.lpush(self.input, f"{probe}:{work_ms}")
-        return probe
+        return self.push_probes(client, work_ms, 1)
+
+    def push_probes(self, client, work_ms, many):
+        """So many at once; the first one's id."""
+        first = self.count + self.probes
+        self.probes += many
+        client.lpush(self.input, *(f"{probe}:{work_ms}" for probe in range(first, first + many)))
+        return first
 
     # ---- out ----
 

@@ -1,10 +1,11 @@
 """An item's life at the hub: leased, held for, committed, failed, returned; and a task's end. docs/protocol.md, word by word."""
+import socket
 import time
 
 import pytest
 
 from lease_fixtures import leasing, make_redis, store  # noqa: F401
-from lease_node import ALONE, Refused, done, encode, failed, loose, returned
+from lease_node import ALONE, Node, Refused, done, encode, failed, loose, returned
 from processes import wait_until
 
 
@@ -500,3 +501,31 @@ def test_a_heartbeat_may_name_ten_thousand_items(leasing):
     node, task = leasing.node(), leasing.add()
     leasing.ready()
     node.beat({task: [b"%016x-%d" % (7, i) for i in range(10000)]})
+
+
+def test_large_bodies_together_do_not_fill_the_hubs_memory(leasing):
+    """Bodies that never end, of one node on many connections: the hub keeps 256 MiB of such at most, and everybody else goes on."""
+    task, node = leasing.add(), leasing.node()
+    leasing.ready()
+    leasing.store.push(["a"])
+    item, = node.items(task)
+    batch = done(item, ["LPUSH", "out", "x" * 100_000])
+
+    def refusal(name):
+        with pytest.raises(Refused) as refused:
+            node.commit(name.replace(" ", "%20"), batch)
+        return refused.value.status, refused.value.code
+    head = (f"POST /gridnode/commit?task_id={task}&epoch={node.epoch} HTTP/1.1\r\nHost: hub\r\nContent-Length: {32 << 20}\r\n"
+            f"Authorization: Bearer {node.secret}\r\n\r\n").encode()
+    greedy = [socket.create_connection(("127.0.0.1", leasing.hub.port), timeout=20) for _ in range(8)]
+    try:
+        for connection in greedy:
+            connection.sendall(head + b"x" * ((32 << 20) - 500))
+        wait_until(lambda: refusal("no such task") == (503, "busy"), 20, "the hub has read them")
+        assert refusal(task) == (503, "busy")
+        node.beat()
+        assert leasing.task()["name"] == "t"
+    finally:
+        for connection in greedy:
+            connection.close()
+    assert Node.patiently(node.commit, task, batch) == [("accepted", None)]

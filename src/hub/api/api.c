@@ -69,6 +69,10 @@ void api_on_headers(void *context, struct http_request *request)
 static bool read_body(struct http_request *request, const struct route *route, json_t **body)
 {
 	struct err err = {0};
+	if (request->busy) {
+		reply_error(request, HTTP_UNAVAILABLE, "busy", "too many large bodies are on their way to this hub; try again");
+		return false;
+	}
 	if (!request->body) {
 		char message[96];
 		(void)snprintf(message, sizeof(message), "the body is larger than %zu bytes", route->body_cap);

@@ -30,6 +30,7 @@ static const char WHY_UNKNOWN[] = "a leased task's worker pops from the input qu
 
 static const char WRONG[] = "WRONGPASS this is not the password of this start of a worker: use INPUT_REDIS_URL as it is";
 static const char SPENT[] = "WRONGPASS this password has been used: in tasks with \"exec\" it is good for one connection, gridexec's";
+static const char TOO_MANY[] = "ERR max number of clients reached: a slot's worker has so many connections already";
 
 /* NULL: it is in; else why not. */
 static const char *enter(struct gateway_session *session, const struct resp_value *password)
@@ -42,7 +43,7 @@ static const char *enter(struct gateway_session *session, const struct resp_valu
 	if (slot->exec && slot->entered)
 		return SPENT;
 	if (slot->session_count >= CONNECTIONS_MAX)
-		return WRONG;
+		return TOO_MANY;
 	slot->entered = true;
 	slot->session_count++;
 	session_unlink(&session->gateway->strangers, session);

@@ -950,6 +950,20 @@ static void test_exec_commands_are_for_exec_tasks_alone(void **state)
 
 /* ---- the rest of the table ---- */
 
+static void test_more_connections_than_a_slot_may_have_are_told_so(void **state)
+{
+	struct bench *bench = *state;
+	char command[128];
+	int fd = stranger(bench);
+	(void)snprintf(command, sizeof(command), "AUTH %s", bench->slot->password);
+	bench->slot->session_count += CONNECTIONS_MAX;
+	say(fd, command);
+	hear_error(bench, fd, "max number of clients reached");
+	bench->slot->session_count -= CONNECTIONS_MAX;
+	say(fd, command);
+	hear(bench, fd, "+OK|");
+}
+
 static void test_stranger_gets_nothing_without_the_password(void **state)
 {
 	struct bench *bench = *state;
@@ -1242,6 +1256,7 @@ int main(void)
 		exec_test(test_exec_drained_is_idle_after_a_failure),
 		exec_test(test_exec_commands_are_not_for_a_multi),
 		gateway_test(test_exec_commands_are_for_exec_tasks_alone),
+		gateway_test(test_more_connections_than_a_slot_may_have_are_told_so),
 		gateway_test(test_stranger_gets_nothing_without_the_password),
 		gateway_test(test_stranger_may_not_fill_the_memory),
 		gateway_test(test_connections_without_a_password_are_few_and_short_lived),
