@@ -26,7 +26,10 @@ class ExecGateway:
         self.packets = []    # the names of the commands that came in one read
         self.open = 0        # items given out and not reported
         self.errors = []     # what gridexec said that it should not
+        self.reading = threading.Event()  # cleared: it reads nothing more
+        self.reading.set()
         self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
         self.connection = None
         self.buffer = b""
         self.thread = threading.Thread(target=self.serve, daemon=True)
@@ -65,6 +68,7 @@ class ExecGateway:
         self.connection.shutdown(socket.SHUT_RDWR)
 
     def close(self):
+        self.reading.set()
         self.batches.put(None)
         for end in filter(None, (self.listener, self.connection)):
             try:
@@ -96,6 +100,7 @@ class ExecGateway:
             self.errors.append(repr(error))
 
     def more(self):
+        self.reading.wait()
         data = self.connection.recv(1 << 20)
         self.buffer += data
         if data:

@@ -173,6 +173,19 @@ def test_asked_to_end_by_one_that_does_not_listen(start, directory):
     assert gateway.outcomes.empty()
 
 
+def test_asked_to_end_before_a_result_is_told(start, directory):
+    gateway, process = start(SCRIPT, "-c", "head -c 8388608 /dev/zero; echo $$ >pid", max_result=8 << 20)
+    gateway.result("x")
+    gateway.reading.clear()
+    (directory / "pid").unlink()
+    gateway.give("y")
+    wait_gone(first_line(directory / "pid"))
+    wait_until(lambda: not open(f"/proc/{process.pid}/task/{process.pid}/children").read())
+    time.sleep(0.2)  # the result is on its way
+    process.stop(signal.SIGTERM, timeout=5, expect=143)
+    assert gateway.outcomes.empty()
+
+
 def test_lost_gateway_ends_it_while_idle(start):
     gateway, process = start("cat")
     gateway.result("x")

@@ -5,7 +5,6 @@
 #include "support.h"
 
 #include <signal.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 static int fresh(void **state)
