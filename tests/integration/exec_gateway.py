@@ -25,6 +25,7 @@ class ExecGateway:
         self.asked = []      # the maximum of every IDM NEXT
         self.packets = []    # the names of the commands that came in one read
         self.open = 0        # items given out and not reported
+        self.refusal = None  # what a result is answered with, instead of being taken
         self.errors = []     # what gridexec said that it should not
         self.reading = threading.Event()  # cleared: it reads nothing more
         self.reading.set()
@@ -139,6 +140,8 @@ class ExecGateway:
         if words == [b"IDM", b"EXEC"]:
             return bulk(json.dumps(self.work).encode())
         if words[0] == b"LPUSH" and words[1] == b"out" and len(words) == 3:
+            if self.refusal:
+                return self.refusal
             return self.report(("result", words[2]), b":1\r\n")
         if words[:2] == [b"IDM", b"FAIL"] and len(words) == 5:
             return self.report(("failure", words[2].decode(), int(words[3]), words[4]), b"+OK\r\n")

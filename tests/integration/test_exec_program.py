@@ -226,6 +226,14 @@ def test_refusals_end_it_and_name_no_password(start, gridexec, directory):
     assert alone.wait(5) == 1 and "gridnode" in alone.log
 
 
+def test_result_that_is_refused_does_not_go_unnoticed(start):
+    gateway, process = start("cat")
+    gateway.refusal = b"-ERR no more room\r\n"
+    gateway.give("x")
+    assert process.wait(5) == 1
+    assert "refuses a result or a failure: ERR no more room" in process.log
+
+
 def test_environment_shows_nothing(start, directory):
     gateway, process = start(SCRIPT, "-c", "env; echo $$ >pid; read line; sleep 0.3", environment={"OTHER": "kept"})
     gateway.give("x")
