@@ -16,6 +16,10 @@ class ExecTask:
         self.id = leasing.hub.add(name, exec=[str(word) for word in command], input_queue=self.input, output_queue=self.output,
                                   **{"image": None, "input_redis": leasing.store.url, **fields})["id"]
 
+    def push_more(self, item):
+        self.leasing.store.push([item], self.input)
+        self.items.append(item)
+
     def wait(self, timeout=60, **numbers):
         wanted = {"done": len(self.items), "leased": 0, "waiting": 0, **numbers}
         return self.leasing.sees(self.name, timeout, **wanted)

@@ -42,6 +42,7 @@ def scratch_image(engine, session_dir):
 def exec_task(leasing, make_node):
     def run(image, command, items, name="exec", nodes=1, node=None, **fields):
         task = ExecTask(leasing, name, command, items, image=image, **fields)
+        task.make_node = make_node
         task.nodes = [make_node(leasing.hub, **(node or {})).start() for _ in range(nodes)]
         return task
     return run
@@ -83,8 +84,7 @@ def test_a_scratch_image_of_another_user_and_what_its_command_can_find_out(exec_
     (url,) = [entry.partition("=")[2] for entry in details["Config"]["Env"] if entry.startswith("INPUT_REDIS_URL=")]
     (mount,) = details["Mounts"]
     assert (mount["Destination"], mount["RW"], details["Config"]["Entrypoint"]) == ("/idm/gridexec", False, ["/idm/gridexec"])
-    leasing.store.push([url], task.input)
-    task.items.append(url)
+    task.push_more(url)
     task.wait()
     assert re.search(r"^gateway: -WRONGPASS .*one connection", task.results()[1], re.MULTILINE), task.results()[1]
 
@@ -129,35 +129,42 @@ def test_a_switch_gives_a_running_item_back_uncharged(exec_task, leasing, tools_
     assert (progress["failed"], progress["dead"], progress["lost"]) == (0, 0, 0), progress
 
 
-def test_an_agent_leaves_nothing_of_the_program(exec_task, tools_image, directory):
+def test_an_agent_keeps_its_program_whole_and_leaves_nothing_of_it(exec_task, tools_image, engine, directory):
     folder = directory / "run"
     folder.mkdir()
-    task = exec_task(tools_image, ["awk", "{print}"], ["a"])
-    node = task.nodes[0]
-    node.stop()
-    node.start({"RUNTIME_DIRECTORY": str(folder)})
-    task.wait()
-    task.leasing.store.push(["b"], task.input)
-    task.items.append("b")
+    task = exec_task(tools_image, ["awk", "{print}"], ["a"], nodes=0)
+    node = task.make_node(task.leasing.hub, parallelism=1).start({"RUNTIME_DIRECTORY": str(folder)})
     task.wait()
     (program,) = folder.glob("idm-*/gridexec")
     assert program.stat().st_mode & 0o777 == 0o555
-    program.chmod(0o755)
-    program.write_bytes(b"another version")
-    (pid,) = [pid for instance, pid in engine_pids(task) if instance == 0]
+    program.unlink()
+    program.write_bytes(b"what a full disk left of it")
+    (pid,) = engine.running_pids(node=node.id).values()
     os.kill(pid, signal.SIGKILL)  # the next start finds it, and puts it right
-    wait_until(lambda: program.stat().st_size > 1000, 20, "the program's return")
+    task.push_more("b")
+    task.wait()
+    assert program.stat().st_size > 1000 and program.stat().st_mode & 0o777 == 0o555
     node.stop()
     assert not list(folder.iterdir())
 
 
-def engine_pids(task):
-    return task.engine.running_pids(node=task.nodes[0].id).items()
-
-
 def test_an_engine_that_does_not_see_our_files_is_said(exec_task, tools_image, leasing, directory):
-    """As one on another machine: the agent lives in a mount namespace whose folder the engine does not have."""
-    folder = directory / "elsewhere"
+    """As if it were on another machine: the agent's folder is in a mount namespace of its own."""
+    folder = directory / "hidden"
     folder.mkdir()
     task = exec_task(tools_image, ["awk", "{print}"], ["a"], nodes=0)
-    assert task.nodes == [] and folder.exists()
+    node = task.make_node(leasing.hub, parallelism=1)
+    script = node.directory / "start"
+    script.write_text("#!/bin/sh\nexec unshare --mount sh -c 'mount -t tmpfs none \"$0\" && exec \"$@\"' "
+                      f"{folder} {node.program} \"$@\"\n")
+    script.chmod(0o755)
+    node.program = script
+    node.start({"TMPDIR": str(folder)})
+    node.wait_for_id()
+
+    def look():
+        entry = leasing.hub.node(node.id)
+        return entry and entry["error"] and "exec tasks" in entry["error"] and entry["error"]
+    error = wait_until(look, 40, "the reason at the hub")
+    assert "the engine does not see gridnode's files" in error and "same machine" in error and "gridexec" in error
+    leasing.sees(task.name, 20, done=0, dead=0)
