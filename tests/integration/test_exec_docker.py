@@ -13,6 +13,7 @@ from lease_fixtures import leasing, make_redis, store  # noqa: F401
 from node_fixtures import make_node  # noqa: F401
 from processes import wait_until
 
+pytestmark = [pytest.mark.docker]
 HERE = ROOT / "tests" / "integration"
 TOOLS = "idm-test/exec-tools:1"      # sh and awk, and what they are linked with
 SCRATCH = "idm-test/exec-scratch:1"  # one static program, another user
