@@ -845,7 +845,7 @@ static void test_item_to_be_alone_is_a_batch_of_its_own_however_long_it_waited(v
 	let_go(bench, first);
 	step(bench, 100 * 1000);
 	struct item_list next = {0};
-	assert_int_equal(item_pool_pop(bench->pool, &bench->taker, BATCH, BATCH, &next), 1);
+	assert_int_equal(item_pool_pop(bench->pool, &bench->taker, 1, BATCH, &next), 1);
 	assert_false(next.first->alone);
 	item_pool_return(bench->pool, &bench->taker, &next);
 	assert_int_equal(item_pool_pop(bench->pool, &bench->taker, BATCH, BATCH, &next), 1);
