@@ -158,13 +158,14 @@ def test_a_paused_task_gives_nothing_and_takes_what_is_done(leasing):
     assert (lease.status, lease.items) == ("blocked", [])  # never `empty`: its worker would read that nothing is left
     held = other.hold(task)
     assert node.commit(task, done(a, ["LPUSH", "out", "A"])) == [("accepted", None)]
+    time.sleep(0.5)
+    short = node.hold(task, wait=1).answer()
+    assert (short.status, short.n) == ("empty", 2)  # as the queue were empty; the number stays
     leasing.store.push("c")
-    time.sleep(1.5)
+    time.sleep(1)
     assert held.waiting()
     assert leasing.store.list("in") == [b"b", b"c"]
     assert not leasing.store.client.exists("{in}:idm:arrived")
-    short = node.hold(task, wait=1).answer()
-    assert (short.status, short.n) == ("empty", 2)  # as the queue were empty; the number stays
     assert control(leasing, "t", "resume") == {"name": "t", "paused": False}
     lease = held.answer(5)
     other.note(task, lease)
