@@ -29,7 +29,6 @@ static void restore_output(struct attach *attach, json_t *output)
 	struct run_output_options *into = &attach->output;
 	into->keep_order = into->keep_order || json_is_true(json_object_get(output, "keep_order"));
 	into->tag = into->tag || json_is_true(json_object_get(output, "tag"));
-	into->no_finish = into->no_finish || json_is_true(json_object_get(output, "no_finish"));
 	if (!into->results)
 		into->results = json_string_value(json_object_get(output, "results"));
 	if (!into->joblog)
@@ -173,7 +172,6 @@ static int look_at_task(struct attach *attach, struct err *err)
 	    strcmp(show_text(attach->task, "result_format"), "json") != 0)
 		return err_set(err, ERR_INVALID,
 			       "the task \"%s\" was not made by gridctl run: use gridctl watch, and gridctl results", run->name);
-	run->batch = show_integer(attach->task, "batch") > 1;
 	return 0;
 }
 

@@ -120,7 +120,7 @@ static int begin(struct run *run, const struct run_options *options, const struc
 		return rc;
 	ctl_note(run->ctl, "task %s is at the hub; to come back to it: gridctl attach %s", run->name, run->name);
 	run_state_begin(&run->state, run->ctl->config.hub.value, run->name);
-	rc = run_state_set_output(&run->state, &options->output, run->command, run->command_len, run->layout, run->batch,
+	rc = run_state_set_output(&run->state, &options->output, run->command, run->command_len, run->layout,
 				  run->ctl->globals.json, err);
 	if (!rc && !run->resume_log) /* what was passed over cannot be told again from a job log that has grown */
 		rc = run_state_set_input(&run->state, options, words, err);
@@ -193,8 +193,7 @@ static int run_command(struct ctl *ctl, const struct command_call *call)
 				    .command_len = words.command_len,
 				    .layout = words.group_count	 ? LAYOUT_VALUES
 					      : options->directory ? LAYOUT_NAMES
-								   : LAYOUT_SEQ,
-				    .batch = options->task.batch > 1};
+								   : LAYOUT_SEQ};
 		status = run_with(ctl, call, &words, run);
 		run_done(run);
 	} else {

@@ -154,12 +154,22 @@ static void tell_hub(struct run *run, const char *after, json_t *body)
 		ctl_error(run->ctl, "the task \"%s\" is still at the hub: %s", run->name, err.text);
 }
 
+static void leave_state(struct run *run)
+{
+	if (run->output->keep_order && run->sink)
+		run_save_order(run);
+	run_state_save(&run->state);
+}
+
 static void end_task(struct run *run)
 {
 	switch (run->phase) {
 	case RUN_FINISHED:
-		if (!run->output->no_finish)
-			tell_hub(run, "/finish", NULL);
+		if (run->output->no_finish) {
+			leave_state(run); /* attach brings what a retry gives */
+			break;
+		}
+		tell_hub(run, "/finish", NULL);
 		run_state_remove(&run->state);
 		break;
 	case RUN_CANCELLED:
@@ -173,9 +183,7 @@ static void end_task(struct run *run)
 		break;
 	case RUN_LEFT:
 	case RUN_FAILED:
-		if (run->output->keep_order)
-			run_save_order(run);
-		run_state_save(&run->state);
+		leave_state(run);
 		break;
 	case RUN_WORKING:
 	case RUN_HALTING:

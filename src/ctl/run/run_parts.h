@@ -71,7 +71,6 @@ struct run {
 	const char *const *command; /* with its placeholders; NULL where it is not known */
 	size_t command_len;
 	enum result_layout layout;
-	bool batch;
 	bool attached;              /* earlier results may be gone: the hub's counts decide when all is done */
 	bool resume_log;            /* the job log goes on (--resume) */
 	int64_t before_count;       /* items that it has already */
