@@ -145,7 +145,7 @@ static int prepare_input(struct attach *attach, const struct attach_options *opt
 	struct run *run = &attach->run;
 	struct item_source *source = NULL;
 	bool all_pushed = json_is_true(json_object_get(run->state.object, "pushed"));
-	int rc = items_push_ask(run->ctl, run->name, RUN_PUSH_ID, &run->pushed, err);
+	int rc = items_push_ask(run->ctl, run->name, run->push_id, &run->pushed, err);
 	if (!rc && (!all_pushed || run->layout == LAYOUT_NAMES)) /* names of results are asked of the source */
 		rc = restore_input(attach, options, &source, err);
 	run_input_init(&run->input, source, &run->tracker);
@@ -168,6 +168,7 @@ static int look_at_task(struct attach *attach, struct err *err)
 	int rc = path ? hub_get(run->ctl, path, NULL, &attach->task, err) : err_set(err, ERR_NOMEM, "out of memory");
 	if (rc)
 		return rc;
+	run_name_push(run, attach->task);
 	if (strcmp(show_text(attach->task, "item_format"), "numbered") != 0 ||
 	    strcmp(show_text(attach->task, "result_format"), "json") != 0)
 		return err_set(err, ERR_INVALID,

@@ -69,13 +69,25 @@ static int read_joblog(struct run *run, const struct run_options *options, struc
 
 /* ---- the task ---- */
 
+/* A name that a person chose may have been used before, and its queues may still hold something: this run's are its own. */
+static int name_queues(json_t *task, const char *name, struct err *err)
+{
+	char own[RUN_NAME_SIZE + 16];
+	task_options_draw_name(":", own, sizeof(own));
+	const char *letters = strrchr(own, '-') + 1;
+	return json_object_set_new(task, "input_queue", json_sprintf("%s:%s:in", name, letters)) ||
+			       json_object_set_new(task, "output_queue", json_sprintf("%s:%s:out", name, letters))
+		       ? err_set(err, ERR_NOMEM, "out of memory")
+		       : 0;
+}
+
 static json_t *form_task(const struct run *run, const struct run_options *options, struct err *err)
 {
 	struct task_options task = options->task;
 	task.name = run->name;
 	AUTO_JSON json_t *body = task_options_to_json(&task, run->command, run->command_len, err);
 	const char *end = options->directory ? "none" : options->nul ? "nul" : "newline";
-	if (!body)
+	if (!body || (options->task.name && name_queues(body, run->name, err)))
 		return NULL;
 	if (json_object_set_new(body, "result_format", json_string("json")) ||
 	    json_object_set_new(body, "item_format", json_string("numbered")) ||
@@ -86,14 +98,15 @@ static json_t *form_task(const struct run *run, const struct run_options *option
 	return steal(body);
 }
 
-/* Repeated while the hub does not answer. When it has the name already, it may have heard us the first time: a task like ours,
- * in which nothing has happened, is ours. */
 static int submit(struct run *run, const struct run_options *options, struct err *err)
 {
 	json_t *task = form_task(run, options, err);
 	if (!task)
 		return (int)err->code;
-	int rc = hub_post(run->ctl, "/api/tasks", task, NULL, NULL, err);
+	AUTO_JSON json_t *answer = NULL;
+	int rc = hub_post(run->ctl, "/api/tasks", task, NULL, &answer, err);
+	if (!rc)
+		run_name_push(run, answer);
 	if (rc == ERR_EXISTS)
 		return err_set(err, ERR_EXISTS, "there is a task \"%s\" already: gridctl attach %s, or choose another --name", run->name,
 			       run->name);
@@ -160,6 +173,12 @@ static int run_with(struct ctl *ctl, const struct command_call *call, struct run
 		return CTL_OK;
 	}
 	return run_flow(run);
+}
+
+void run_name_push(struct run *run, json_t *task)
+{
+	const char *id = json_string_value(json_object_get(task, "id"));
+	(void)snprintf(run->push_id, sizeof(run->push_id), "run-%.50s", id ? id : "");
 }
 
 void run_done(struct run *run)
