@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { CELL_MAX_BYTES = 4096, LINE_MAX_BYTES = 64 * 1024, SHRINK_LEAST = 8, GAP = 2 };
+enum { CELL_MAX_BYTES = 4096, LINE_MAX_BYTES = 64 * 1024, SHRINK_LEAST = 3, GAP = 2 };
 
 struct cell {
 	char *text;
