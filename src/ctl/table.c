@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "ctl/shown.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,6 +107,7 @@ static size_t widest(const struct table *table, const size_t *widths)
 
 static void measure(const struct table *table, const struct terminal *terminal, size_t *widths)
 {
+	assert(table->column_count > 0);
 	for (size_t i = 0; i < table->column_count; i++)
 		widths[i] = shown_width(table->columns[i].title);
 	for (size_t i = 0; i < table->count; i++) {
