@@ -565,3 +565,31 @@ def test_bash_completes(hub, ctl):
     assert complete(ctl, "node", "stop", "al") == ["alpha"] and complete(ctl, "node", "stop", node[:5]) == [node]
     assert complete(ctl, "completion", "z") == ["zsh"]
     assert complete(ctl, "config", "in") == ["init"]
+
+
+ZSH = """
+compdef() {{ :; }}; compadd() {{ print -l -- "${{@:2}}" }}; _files() {{ print FILES }}
+source =({program} completion zsh)
+gridctl() {{ {program} --hub {url} "$@" }}
+words=({words}); CURRENT={at}
+_gridctl
+"""
+
+
+def offered_by_zsh(ctl, *words):
+    """All that zsh is offered; what fits to what was typed it finds itself."""
+    quoted = " ".join(f"'{word}'" for word in ("gridctl", *words))
+    result = subprocess.run(["zsh", "-f", "-c", ZSH.format(program=ctl.program, url=ctl.hub.url, words=quoted, at=len(words) + 1)],
+                            capture_output=True, text=True, timeout=30, check=True, env={**os.environ, **ctl.environment})
+    assert result.stderr == "", result.stderr
+    return result.stdout.splitlines()
+
+
+def test_zsh_completes(hub, ctl):
+    hub.add("first task", delivery="direct")
+    assert "tasks" in offered_by_zsh(ctl, "") and "man" not in offered_by_zsh(ctl, "")
+    assert "--status" in offered_by_zsh(ctl, "tasks", "--s")
+    assert offered_by_zsh(ctl, "tasks", "--status", "") == ["running", "paused", "pending", "completed", "cancelled"]
+    assert offered_by_zsh(ctl, "cancel", "fi") == ["first task"]
+    assert "drain" in offered_by_zsh(ctl, "node", "")
+    assert offered_by_zsh(ctl, "tasks", "--token-file", "") == ["FILES"]
