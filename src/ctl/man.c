@@ -95,7 +95,7 @@ static void print_head(const struct command *command)
 		print_page_name(command->name, "\\-");
 	else
 		printf("gridctl");
-	printf("\" \"1\" \"\" \"IDM\\-GridCore %s\" \"IDM\\-GridCore\"\n.nh\n.SH NAME\n", PROJECT_VERSION);
+	printf("\" \"1\" \"\" \"IDM\\-GridCore %s\" \"IDM\\-GridCore\"\n.nh\n.ad l\n.SH NAME\n", PROJECT_VERSION);
 	if (command)
 		print_page_name(command->name, "\\-");
 	else
