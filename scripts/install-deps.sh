@@ -14,7 +14,7 @@ declare -A packages=(
 	[demo]="gnuplot-nox python3 fonts-dejavu-core"
 	[test]="clang clang-tidy dbus docker-registry libclang-rt-14-dev|libclang-rt-dev libcmocka-dev
 		nginx-light|nginx nodejs npm openssl python3 python3-pytest python3-pytest-timeout python3-pytest-xdist python3-redis
-		groff-base spin sqlite3 systemd systemd-container valgrind zsh"
+		busybox-static groff-base netpbm spin sqlite3 systemd systemd-container valgrind zsh"
 )
 
 usage() {
