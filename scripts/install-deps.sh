@@ -14,7 +14,7 @@ declare -A packages=(
 	[demo]="gnuplot-nox python3 fonts-dejavu-core"
 	[test]="clang clang-tidy dbus docker-registry groff-base libclang-rt-14-dev|libclang-rt-dev libcmocka-dev
 		nginx-light|nginx nodejs npm openssl python3 python3-pytest python3-pytest-timeout python3-pytest-xdist python3-redis
-		spin sqlite3 systemd systemd-container valgrind zsh"
+		busybox-static netpbm spin sqlite3 systemd systemd-container valgrind zsh"
 )
 
 usage() {
