@@ -36,7 +36,7 @@ def config_of(ctl, text, mode=0o600):  # noqa: F811
 
 def test_help_tells_the_commands(gridctl):  # noqa: F811
     code, out, err = gridctl()
-    assert code == 2 and err == "" and "Tasks" in out and "node stop|drain|undrain" in out
+    assert code == 2 and err == "" and "Tasks" in out and "node stop|drain|undrain" in out and "config [init]" in out
     out, _ = gridctl.good("--help")
     assert "dead retry TASK [ID...]" in out and "--token-file FILE" in out and "Exit status: 0 good" in out
     assert gridctl.good("help", "dead", "show")[0] == gridctl.good("dead", "show", "--help")[0]
