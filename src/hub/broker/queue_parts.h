@@ -49,6 +49,7 @@ struct queue {
 	char tag[QUEUE_TAG_SIZE]; /* of the task, in the holders' names */
 	bool reopened;            /* it had settled before: only its dead letters are of interest */
 	char trouble[ERR_TEXT_MAX]; /* what Redis refused last; "": nothing */
+	char refusal[ERR_TEXT_MAX + 32]; /* why it took no results (it is full), since it last took some; "": it does */
 	char subject[LIMIT_TASK_NAME + 8]; /* for the log */
 
 	struct queue_op *ops;     /* under way */
