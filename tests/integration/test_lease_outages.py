@@ -109,8 +109,11 @@ def test_a_full_redis_refuses_commits_with_503_and_takes_them_later(leasing):
         node.commit(task, done(a, ["LPUSH", "out", "A"]))
     assert (refused.value.status, refused.value.code) == (503, "redis_refused")
     assert node.commit(task, returned(b)) == [("accepted", None)]
+    blocked = leasing.progress()["blocked"]  # who looks at the task sees why its count rests
+    assert blocked.startswith("results wait at the nodes") and "maxmemory" in blocked
     leasing.store.client.config_set("maxmemory", "0")
     assert node.commit(task, done(a, ["LPUSH", "out", "A"])) == [("accepted", None)]
+    assert "blocked" not in leasing.progress()
 
 
 # ---- which Redis ----

@@ -216,7 +216,9 @@ const char *queue_blocked(const struct queue *queue)
 {
 	if (queue->state == QUEUE_SETTLED)
 		return "";
-	return redis_link_is_up(queue->link) ? queue->trouble : redis_link_trouble(queue->link);
+	if (!redis_link_is_up(queue->link))
+		return redis_link_trouble(queue->link);
+	return queue->trouble[0] ? queue->trouble : queue->refusal;
 }
 
 /* ---- construction ---- */

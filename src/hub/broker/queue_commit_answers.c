@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void commit_refuse(struct queue_commit *commit, size_t outcome, const char *message)
@@ -96,9 +97,20 @@ static void on_part(struct commit_part *part, enum commit_part_kind which, const
 		commit_finish(commit);
 }
 
+/* Items can still be given while results cannot be taken, and so people would see nothing but a count that rests. */
+static void note_refusal(struct queue *queue, const struct err *err)
+{
+	if (!err)
+		queue->refusal[0] = '\0';
+	else if (err->code != ERR_CANCELLED && err->code != ERR_UNREACHABLE && err->code != ERR_TIMEOUT)
+		(void)snprintf(queue->refusal, sizeof(queue->refusal), "results wait at the nodes: %s", err->text);
+}
+
 static void on_commit(void *context, const struct resp_value *reply, const struct err *err)
 {
-	on_part(context, PART_COMMIT, reply, err);
+	struct commit_part *part = context;
+	note_refusal(part->commit->queue, err);
+	on_part(part, PART_COMMIT, reply, err);
 }
 
 static void on_fail(void *context, const struct resp_value *reply, const struct err *err)

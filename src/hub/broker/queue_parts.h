@@ -58,6 +58,7 @@ struct queue {
 	bool purge_told;          /* … and people, that it could not be done yet */
 	bool reopened;            /* it had settled before: only its dead letters are of interest */
 	char trouble[ERR_TEXT_MAX]; /* what Redis refused last; "": nothing */
+	char refusal[ERR_TEXT_MAX + 32]; /* why it took no results (it is full), since it last took some; "": it does */
 	char subject[LIMIT_TASK_NAME + 8]; /* for the log */
 
 	struct queue_op *ops;     /* under way */
