@@ -2,6 +2,8 @@
  * no text goes into JSON as base64 (RFC 4648, section 4). */
 #include "exec/result.h"
 
+#include "base/base64.h"
+
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -10,35 +12,19 @@
 /* Microseconds since 1970 have 16 digits. */
 enum { REAL_DIGITS = 16, MICROSECONDS = 1000000 };
 
-static char *base64_of(const char *bytes, size_t len)
-{
-	static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	char *text = malloc(len / 3 * 4 + 5);
-	char *at = text;
-	const unsigned char *p = (const unsigned char *)bytes;
-	for (size_t left = len; text && left > 0; p += 3) {
-		unsigned bits = (unsigned)p[0] << 16 | (left > 1 ? (unsigned)p[1] << 8 : 0) | (left > 2 ? p[2] : 0U);
-		*at++ = DIGITS[bits >> 18];
-		*at++ = DIGITS[bits >> 12 & 63];
-		*at++ = left > 1 ? DIGITS[bits >> 6 & 63] : '=';
-		*at++ = left > 2 ? DIGITS[bits & 63] : '=';
-		left = left > 3 ? left - 3 : 0;
-	}
-	if (text)
-		*at = '\0';
-	return text;
-}
-
 /* object[name], or object[name + "_base64"] for what JSON has no string for. */
 static int set_bytes(json_t *object, const char *name, const char *base64_name, const char *bytes, size_t len)
 {
 	json_t *text = len && memchr(bytes, '\0', len) ? NULL : json_stringn(len ? bytes : "", len);
 	if (text)
 		return json_object_set_new(object, name, text);
-	char *base64 = base64_of(bytes, len);
-	int rc = base64 ? json_object_set_new(object, base64_name, json_string(base64)) : -1;
-	free(base64);
-	return rc;
+	struct buf coded;
+	buf_init(&coded, len / 3 * 4 + 4);
+	int rc = base64_encode(&coded, bytes, len);
+	if (!rc)
+		rc = json_object_set_new(object, base64_name, json_string(buf_text(&coded)));
+	buf_done(&coded);
+	return rc ? -1 : 0;
 }
 
 static json_t *seqs_of(const struct result *result)

@@ -1,6 +1,7 @@
 /* Owns the form and the number of a task's remembered failures. Called by the queue of tasks and by the API; never asks Redis. */
 #include "hub/failures.h"
 
+#include "base/base64.h"
 #include "base/cleanup.h"
 #include "base/json.h"
 
@@ -25,20 +26,13 @@ static size_t whole_characters(const char *text, size_t len)
 	return len - (at - 1) < needs ? at - 1 : len;
 }
 
-/* RFC 4648, section 4, padded; of at most FAILURE_ITEM bytes. */
 static json_t *base64_of(const char *bytes, size_t len)
 {
-	static const char DIGITS[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	char text[4 * ((FAILURE_ITEM + 2) / 3)];
-	size_t at = 0;
-	for (size_t i = 0; i < len; i += 3) {
-		unsigned group = 0;
-		for (size_t k = 0; k < 3; k++)
-			group = group << 8 | (i + k < len ? (unsigned char)bytes[i + k] : 0);
-		for (size_t k = 0; k < 4; k++)
-			text[at++] = i + k <= len ? DIGITS[group >> (6 * (3 - k)) & 0x3f] : '=';
-	}
-	return json_stringn(text, at);
+	struct buf coded;
+	buf_init(&coded, len / 3 * 4 + 4);
+	json_t *text = base64_encode(&coded, bytes, len) ? NULL : json_string(buf_text(&coded));
+	buf_done(&coded);
+	return text;
 }
 
 /* As text where it is some, else as `item_base64`. */

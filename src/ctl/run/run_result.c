@@ -1,6 +1,8 @@
 /* Owns the reading of a result. Called by the run for each that arrives; pure. */
 #include "ctl/run/run_result.h"
 
+#include "base/base64.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,37 +11,17 @@ static int broken(struct err *err, const char *what)
 	return err_set(err, ERR_PROTOCOL, "a result is none of gridctl run's: %s", what);
 }
 
-static int sextet(char c)
-{
-	static const char ALPHABET[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	const char *found = c ? strchr(ALPHABET, c) : NULL;
-	return found ? (int)(found - ALPHABET) : -1;
-}
-
-/* Base64 (RFC 4648), padded. NULL where it is none, or without memory. */
+/* NULL where it is no base64, or without memory. */
 static char *decode(const char *text, size_t len, size_t *decoded_len)
 {
-	char *bytes = len % 4 ? NULL : malloc(len / 4 * 3 + 1);
-	size_t out = 0;
-	for (size_t i = 0; bytes && i < len; i += 4) {
-		bool last = i + 4 == len;
-		int padding = last && text[i + 3] == '=' ? (text[i + 2] == '=' ? 2 : 1) : 0;
-		uint32_t bits = 0;
-		for (size_t j = 0; j < 4; j++) {
-			int value = j >= 4 - (size_t)padding ? 0 : sextet(text[i + j]);
-			if (value < 0) {
-				free(bytes);
-				return NULL;
-			}
-			bits = bits << 6 | (uint32_t)value;
-		}
-		for (int j = 0; j < 3 - padding; j++)
-			bytes[out++] = (char)(bits >> (16 - 8 * j));
+	struct buf bytes;
+	buf_init(&bytes, len);
+	if (base64_decode(&bytes, text, len)) {
+		buf_done(&bytes);
+		return NULL;
 	}
-	if (bytes)
-		bytes[out] = '\0';
-	*decoded_len = out;
-	return bytes;
+	*decoded_len = bytes.len;
+	return buf_steal(&bytes);
 }
 
 /* A field that is text under its name, or bytes under the name with "_base64". Absent: "". */

@@ -5,10 +5,10 @@
  * "credHelpers": {"<registry>": "<helper>"}}. With a helper the entry under "auths" is there, but empty. */
 #include "node/runtime/registry_auth.h"
 
+#include "base/base64.h"
 #include "base/cleanup.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "node/runtime/base64.h"
 
 #include <stdlib.h>
 #include <string.h>

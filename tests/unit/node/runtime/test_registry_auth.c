@@ -2,7 +2,7 @@
 #include "node/runtime/registry_auth.h"
 
 #include "fault.h"
-#include "node/runtime/base64.h"
+#include "base/base64.h"
 #include "support.h"
 
 #include <stdlib.h>
