@@ -130,7 +130,8 @@ static void on_timeout(uv_timer_t *timer)
 		finish(stream, &err); /* the peer had its time */
 		return;
 	}
-	(void)err_set(&err, ERR_TIMEOUT, "no connection within %lld ms", (long long)stream->options.connect_timeout_ms);
+	(void)err_set(&err, ERR_TIMEOUT, "no connection within %lld ms%s", (long long)stream->options.connect_timeout_ms,
+		      stream->state == HANDSHAKING ? ": the other side does not answer TLS; does it speak TLS at all?" : "");
 	fail(stream, &err);
 }
 

@@ -318,6 +318,7 @@ static void test_stream_gives_up_after_its_time(void **state)
 	pair.client.stream = stream_connect_tcp(&pair.rig.loop, "127.0.0.1", pair.port, &options, NULL);
 	run_until(&pair.rig, pair.client.closed);
 	assert_int_equal(pair.client.reason.code, ERR_TIMEOUT);
+	assert_contains(pair.client.reason.text, "speak TLS at all"); /* rediss:// to a Redis without TLS */
 	assert_int_equal(pair.client.opened, 0);
 	pair_end(&pair);
 }

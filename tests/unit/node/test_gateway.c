@@ -554,6 +554,37 @@ static void test_rule_4_pop_and_hang_up_in_one_go_takes_nothing(void **state)
 	expect_log(bench, "");
 }
 
+static void test_rule_4_an_answer_that_could_not_even_begin_to_leave_opens_nothing(void **state)
+{
+	struct bench *bench = *state;
+	int deaf = client(bench);
+	int next = client(bench);
+	hub_push(&bench->hub, "a");
+	assert_int_equal(shutdown(deaf, SHUT_RD), 0); /* not seen by reading; the send is refused */
+	say(deaf, "BRPOP in 0");
+	settle(bench);
+	say(next, "BRPOP in 0");
+	hear(bench, next, "*2|$2|in|$1|a|");
+	expect_log(bench, "");
+}
+
+static void test_rule_4_siblings_do_not_cover_up_for_a_killed_child(void **state)
+{
+	struct bench *bench = *state;
+	int killed = client(bench);
+	int sibling = client(bench);
+	int next = client(bench);
+	pop(bench, killed, "a");
+	pop(bench, sibling, "b");
+	push(bench, sibling, "rb");
+	bench->client[0] = bench->client[1] = -1;
+	(void)close(sibling); /* both end within the same moment, as if they were of one process */
+	(void)close(killed);
+	settle(bench);
+	say(next, "BRPOP in 0");
+	expect_log(bench, "fail a connection_lost\ndone b: LPUSH out rb\n");
+}
+
 /* ---- rule 5 ---- */
 
 static void test_rule_5_each_close_lands_all_kept_writes_and_it_is_said_once(void **state)
@@ -1248,6 +1279,8 @@ int main(void)
 		gateway_test(test_rule_4_silent_item_fails_at_exit_0),
 		gateway_test(test_rule_4_item_for_a_connection_that_is_gone_goes_to_the_next),
 		gateway_test(test_rule_4_pop_and_hang_up_in_one_go_takes_nothing),
+		gateway_test(test_rule_4_an_answer_that_could_not_even_begin_to_leave_opens_nothing),
+		gateway_test(test_rule_4_siblings_do_not_cover_up_for_a_killed_child),
 		gateway_test(test_rule_5_each_close_lands_all_kept_writes_and_it_is_said_once),
 		gateway_test(test_rule_5_declared_serial_any_pop_closes),
 		gateway_test(test_rule_6_only_lrem_closes_a_moved_item),

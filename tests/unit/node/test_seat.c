@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { STOP_TIMEOUT_MS = 200, LEASED_KILL_MS = 5000, PATIENCE_MS = 5000 };
+enum { STOP_TIMEOUT_MS = 1000, LEASED_KILL_MS = 5000, PATIENCE_MS = 5000 };
 
 static const struct cpus ONE = {.ids = {0}, .count = 1};
 
@@ -546,7 +546,7 @@ static void test_seat_kills_five_seconds_after_sigterm(void **state)
 	pop(world, "x");
 	slots_set_task(world->slots, NULL);
 	run_until(world, &worker->terminated, 1);
-	run_for(world, LEASED_KILL_MS * 8 / 10);
+	run_for(world, LEASED_KILL_MS * 6 / 10);
 	assert_int_equal(worker->killed, 0); /* stop_timeout was the time to finish the item, and is over */
 	run_until(world, &worker->killed, 1);
 	assert_int_equal(worker->killed, 1);
