@@ -12,9 +12,9 @@ declare -A packages=(
 		libhiredis-dev libssl-dev libjansson-dev libsqlite3-dev libtomlplusplus-dev uthash-dev"
 	[run]="docker.io iptables iproute2 redis-server redis-tools curl procps util-linux"
 	[demo]="gnuplot-nox python3 fonts-dejavu-core"
-	[test]="clang clang-tidy dbus docker-registry libclang-rt-14-dev|libclang-rt-dev libcmocka-dev
+	[test]="clang clang-tidy dbus docker-registry groff-base libclang-rt-14-dev|libclang-rt-dev libcmocka-dev
 		nginx-light|nginx nodejs npm openssl python3 python3-pytest python3-pytest-timeout python3-pytest-xdist python3-redis
-		busybox-static groff-base netpbm spin sqlite3 systemd systemd-container valgrind zsh"
+		busybox-static netpbm spin sqlite3 systemd systemd-container valgrind zsh"
 )
 
 usage() {

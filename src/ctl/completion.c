@@ -196,7 +196,7 @@ static void print_bash(void)
 	       "_gridctl_names()\n{\n"
 	       "\tlocal name\n"
 	       "\twhile IFS= read -r name; do\n"
-	       "\t\t[[ $name == \"$cur\"* ]] && COMPREPLY+=(\"$(printf '%%q' \"$name\")\")\n"
+	       "\t\tif [[ $name == \"$cur\"* ]]; then COMPREPLY+=(\"$(printf '%%q' \"$name\")\"); fi\n"
 	       "\tdone < <(gridctl complete-names \"$1\" 2>/dev/null)\n}\n\n"
 	       "_gridctl()\n{\n"
 	       "\tlocal cur prev word first=\"\" second=\"\" list=\"\" names=\"\" i skip=0\n"

@@ -102,7 +102,9 @@ static bool list_letter(void *context, json_t *letter)
 	moment_ago(show_integer(letter, "died_at_ms"), listing->now_ms, ago);
 	table_add(listing->table, STYLE_PLAIN, "%s", show_text(letter, "id"));
 	table_add(listing->table, STYLE_FAINT, "%s", ago);
-	table_add(listing->table, STYLE_PLAIN, "%lld", (long long)(show_integer(letter, "attempts") + show_integer(letter, "losses")));
+	long long attempts = show_integer(letter, "attempts");
+	long long losses = show_integer(letter, "losses");
+	table_add(listing->table, STYLE_PLAIN, "%lld", attempts + losses);
 	add_exit(listing->table, json_object_get(letter, "error"));
 	table_add(listing->table, STYLE_PLAIN, "%s", show_text(letter, "item"));
 	table_add(listing->table, STYLE_PLAIN, "%s", reason_of(letter));

@@ -68,10 +68,10 @@ int hub_ask(struct ctl *ctl, const struct hub_request *request, struct hub_reply
 void hub_reply_done(struct hub_reply *reply);
 
 /* GET of a JSON answer; the reference is the caller's. */
-int hub_get(struct ctl *ctl, const char *path, const char *needs, json_t **answer, struct err *err) MUST_CHECK;
+int hub_get(struct ctl *ctl, const char *path, const char *needs, json_t **into, struct err *err) MUST_CHECK;
 
-/* POST, once, with this JSON as the body (taken over; NULL: without one). The answer may be NULL, for who does not care. */
-int hub_post(struct ctl *ctl, const char *path, json_t *body, const char *needs, json_t **answer, struct err *err) MUST_CHECK;
+/* POST, once, with this JSON as the body (taken over; NULL: without one). `into` may be NULL, for who does not care. */
+int hub_post(struct ctl *ctl, const char *path, json_t *body, const char *needs, json_t **into, struct err *err) MUST_CHECK;
 
 /* before, the name percent-encoded, after: hub_path("/api/tasks/", name, "/pause"). free() it; NULL only without memory. */
 char *hub_path(const char *before, const char *name, const char *after) MUST_CHECK;

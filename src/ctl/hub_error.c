@@ -104,6 +104,8 @@ int hub_error_of(const struct ctl *ctl, const struct hub_request *request, const
 			       result->status);
 	if (result->status == 401 || result->status == 403)
 		return refused(ctl, result, json, err);
+	if (is_unknown_path(result, json) && strstr(request->path, "%2F")) /* the hub sees it decoded */
+		return err_set(err, ERR_NOT_FOUND, "there is nothing of that name: none has a '/' in it");
 	if (is_unknown_path(result, json) && *message)
 		return err_set(err, ERR_PROTOCOL, "the hub at %s is too old for %s: update it", hub,
 			       request->needs ? request->needs : request->path);

@@ -78,7 +78,7 @@ static int print_nodes(struct ctl *ctl, json_t *nodes, const struct nodes_option
 						      {.title = "HOST", .shrinks = true},
 						      {.title = "STATE"},
 						      {.title = "BUSY", .right = true},
-						      {.title = "PLATFORM"},
+						      {.title = "PLATFORM", .shrinks = true},
 						      {.title = "TASK", .shrinks = true},
 						      {.title = "SEEN"},
 						      {.title = "REMARK", .shrinks = true}};

@@ -171,26 +171,29 @@ void options_free_texts(struct option_texts *texts)
 
 /* ---- suggestions ---- */
 
-/* Levenshtein's distance, over names that are short. */
+/* How many letters are to be added, left out, replaced or swapped with their neighbour; over names that are short. */
 static size_t distance_of(const char *a, const char *b)
 {
 	size_t b_len = strlen(b);
-	size_t row[NAME_MAX_BYTES + 1];
+	size_t rows[3][NAME_MAX_BYTES + 1]; /* the one before the last, the last, this one */
 	if (strlen(a) > NAME_MAX_BYTES || b_len > NAME_MAX_BYTES)
 		return NAME_MAX_BYTES;
 	for (size_t j = 0; j <= b_len; j++)
-		row[j] = j;
+		rows[0][j] = j;
 	for (size_t i = 0; a[i]; i++) {
-		size_t diagonal = row[0];
+		const size_t *before = rows[(i + 2) % 3]; /* not looked at in the first round */
+		const size_t *last = rows[i % 3];
+		size_t *row = rows[(i + 1) % 3];
 		row[0] = i + 1;
 		for (size_t j = 0; j < b_len; j++) {
-			size_t replaced = diagonal + (a[i] != b[j]);
-			size_t least = row[j] < row[j + 1] ? row[j] : row[j + 1];
-			diagonal = row[j + 1];
-			row[j + 1] = replaced < least + 1 ? replaced : least + 1;
+			size_t least = last[j] + (a[i] != b[j]);
+			least = last[j + 1] + 1 < least ? last[j + 1] + 1 : least;
+			least = row[j] + 1 < least ? row[j] + 1 : least;
+			bool swapped = i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j];
+			row[j + 1] = swapped && before[j - 1] + 1 < least ? before[j - 1] + 1 : least;
 		}
 	}
-	return row[b_len];
+	return rows[strlen(a) % 3][b_len];
 }
 
 void options_consider(struct option_nearest *nearest, const char *typed, const char *name)

@@ -142,6 +142,14 @@ void results_read_more(struct results_read *read, bool wait)
 		fail(read, &err);
 }
 
+void results_read_hurry(struct results_read *read)
+{
+	if (read->failed || read->freed || read->in_callback)
+		return;
+	hub_call_cancel(steal(read->page));
+	results_read_more(read, false);
+}
+
 /* ---- removing ---- */
 
 static void begin_take(struct results_read *read);

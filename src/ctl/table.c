@@ -4,11 +4,12 @@
 #include "base/buf.h"
 #include "ctl/shown.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { CELL_MAX_BYTES = 4096, LINE_MAX_BYTES = 64 * 1024, SHRINK_LEAST = 8, GAP = 2 };
+enum { CELL_MAX_BYTES = 4096, LINE_MAX_BYTES = 64 * 1024, SHRINK_LEAST = 3, GAP = 2 };
 
 struct cell {
 	char *text;
@@ -106,6 +107,7 @@ static size_t widest(const struct table *table, const size_t *widths)
 
 static void measure(const struct table *table, const struct terminal *terminal, size_t *widths)
 {
+	assert(table->column_count > 0);
 	for (size_t i = 0; i < table->column_count; i++)
 		widths[i] = shown_width(table->columns[i].title);
 	for (size_t i = 0; i < table->count; i++) {

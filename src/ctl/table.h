@@ -13,7 +13,7 @@ enum table_style { STYLE_PLAIN, STYLE_GOOD, STYLE_WARN, STYLE_BAD, STYLE_FAINT, 
 struct table_column {
 	const char *title;
 	bool right;   /* numbers */
-	bool shrinks; /* cut when the terminal is too narrow, the widest first, to 8 columns at least */
+	bool shrinks; /* cut when the terminal is too narrow, the widest first */
 };
 
 struct table;

@@ -43,7 +43,7 @@ static struct {
 static void show_again(void)
 {
 	if (hidden.fd >= 0)
-		(void)tcsetattr(hidden.fd, TCSAFLUSH, &hidden.before);
+		(void)tcsetattr(hidden.fd, TCSADRAIN, &hidden.before);
 	hidden.fd = -1;
 }
 
@@ -89,11 +89,10 @@ int terminal_ask(const char *question, bool secret, struct buf *answer, struct e
 	AUTO_CLOSE int fd = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return err_set(err, ERR_STATE, "there is no terminal to ask on");
-	if (write(fd, question, strlen(question)) < 0)
-		return err_from_errno(err, errno, "cannot write to the terminal");
 	if (secret)
-		hide(fd);
-	int rc = read_line(fd, answer, err);
+		hide(fd); /* before the question: what is typed upon it must not be dropped, nor seen */
+	int rc = write(fd, question, strlen(question)) < 0 ? err_from_errno(err, errno, "cannot write to the terminal")
+							   : read_line(fd, answer, err);
 	if (secret) {
 		show_again();
 		(void)signal(SIGINT, SIG_DFL);

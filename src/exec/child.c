@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CHUNK = 64 * 1024, GRACE_MS = 100, TERM_MS = 2000, KEPT_BYTES = 1024 * 1024 };
+enum { CHUNK = 64 * 1024, GRACE_MS = 100, TERM_MS = 2000, KEPT_BYTES = 1024 * 1024, ROUNDS_MAX = 32 };
 
 enum phase { RUNNING, STOPPING, KILLED, LINGERING, DONE };
 
@@ -163,10 +163,10 @@ static void take_errors(struct run *run)
 		close_end(&run->errors);
 }
 
-/* Until both are at their end, or nothing more is there. */
+/* Until both are at their end, or nothing more is there; no more than pipes hold, should somebody who is none of ours write on. */
 static void take_what_is_left(struct run *run)
 {
-	while (run->output >= 0 || run->errors >= 0) {
+	for (int rounds = 0; rounds < ROUNDS_MAX && (run->output >= 0 || run->errors >= 0); rounds++) {
 		struct pollfd fds[] = {{.fd = run->output, .events = POLLIN}, {.fd = run->errors, .events = POLLIN}};
 		if (poll(fds, 2, 0) <= 0)
 			return;

@@ -17,8 +17,8 @@ struct gateway_item {
 	int64_t failures; /* attempts that failed before */
 };
 
-/* All of them, with err never NULL: ERR_CANCELLED when somebody wants us to end (signals.h); ERR_UNREACHABLE when the connection is lost, ERR_PROTOCOL
- * when the gateway refuses or says what it should not; the link is of no use any more then. */
+/* All of them, with err never NULL: ERR_CANCELLED when somebody wants us to end (signals.h); ERR_UNREACHABLE when the
+ * connection is lost, ERR_PROTOCOL when the gateway refuses or says what it should not; the link is of no use any more then. */
 
 /* Connects and shows the password, and forgets it. gateway_link_free it, also after an error. */
 int gateway_link_open(struct gateway_link **opened, struct gateway_address *address, struct err *err) MUST_CHECK;

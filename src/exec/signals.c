@@ -10,6 +10,8 @@
 static volatile sig_atomic_t stop_asked, child_ended;
 static sigset_t open_mask; /* while waiting: nothing is blocked */
 
+enum { PATIENCE = 16 }; /* polls in a row that may go by without a signal being let in */
+
 static void on_stop(int number)
 {
 	(void)number;
@@ -71,13 +73,27 @@ bool signals_child_ended(void)
 	return ended;
 }
 
+/* A poll that has news lets no signal in: where there always is some, as from a command that never stops writing, a signal would
+ * wait for ever. */
+static void let_signals_in(void)
+{
+	const struct timespec none = {0};
+	(void)ppoll(NULL, 0, &none, &open_mask);
+}
+
 int signals_poll(struct pollfd *fds, nfds_t count, int64_t deadline_ms)
 {
+	static unsigned in_a_row; /* polls that had news */
 	int64_t left_ms = deadline_ms ? deadline_ms - clock_monotonic_ms() : 0;
 	if (left_ms < 0)
 		left_ms = 0;
 	struct timespec left = {.tv_sec = (time_t)(left_ms / 1000), .tv_nsec = (long)(left_ms % 1000) * 1000000};
 	int news = ppoll(fds, count, deadline_ms ? &left : NULL, &open_mask);
+	in_a_row = news > 0 ? in_a_row + 1 : 0;
+	if (in_a_row == PATIENCE) {
+		let_signals_in();
+		in_a_row = 0;
+	}
 	if (news > 0)
 		return news;
 	/* What the descriptors said before is nothing now. */

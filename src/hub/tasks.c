@@ -8,7 +8,7 @@
  *                                                           (its `paused`)
  *
  * A cancelled task ends as a completed one does, and stands among them. Nothing runs only while nothing waits. */
-#include "hub/tasks.h"
+#include "hub/tasks_parts.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -17,27 +17,10 @@
 
 enum {
 	PENDING_MAX = 10000,
-	FAILURES_MAX = 10000, /* of all tasks together; of each FAILURES_KEPT at most */
 	PENDING_BYTES_MAX = 64 * 1024 * 1024, /* of all waiting tasks' details: what a listing has to carry */
 };
 
 static const char VERSION_NAME[] = "task_version";
-
-struct tasks {
-	struct store *store;
-	struct task *running;   /* NULL: nothing runs */
-	struct task *pending;
-	struct task *completed;
-	size_t pending_count;
-	size_t pending_bytes;
-	size_t completed_count;
-	size_t keep_completed;
-	size_t failures;        /* remembered, of all tasks */
-	int64_t version;
-	int64_t last_position;
-	bool damaged;           /* while loading: two tasks are running */
-	struct tasks_events events;
-};
 
 static void tell_switch(struct tasks *tasks)
 {
@@ -45,7 +28,7 @@ static void tell_switch(struct tasks *tasks)
 		tasks->events.on_switch(tasks->events.context);
 }
 
-static void tell_change(struct tasks *tasks, const struct task *task)
+void tasks_tell_change(struct tasks *tasks, const struct task *task)
 {
 	if (task && tasks->events.on_change)
 		tasks->events.on_change(tasks->events.context, task);
@@ -117,14 +100,14 @@ static struct task *find_in(struct task *head, const char *name)
 	return NULL;
 }
 
-static struct task *find_active(const struct tasks *tasks, const char *name)
+struct task *tasks_find_active(const struct tasks *tasks, const char *name)
 {
 	if (tasks->running && strcmp(tasks->running->spec.name, name) == 0)
 		return tasks->running;
 	return find_in(tasks->pending, name);
 }
 
-static struct task *find_completed(const struct tasks *tasks, const char *name)
+struct task *tasks_find_ended(const struct tasks *tasks, const char *name)
 {
 	struct task *newest = NULL;
 	struct task *task;
@@ -157,8 +140,8 @@ const struct task *tasks_completed(const struct tasks *tasks)
 
 const struct task *tasks_find(const struct tasks *tasks, const char *name)
 {
-	const struct task *active = find_active(tasks, name);
-	return active ? active : find_completed(tasks, name);
+	const struct task *active = tasks_find_active(tasks, name);
+	return active ? active : tasks_find_ended(tasks, name);
 }
 
 /* ---- loading ---- */
@@ -235,7 +218,7 @@ static struct task become(const struct task *task, enum task_status status, int6
 }
 
 /* As it ends; the purge, where there is to be one, comes before it is settled. */
-static struct task end_as(const struct task *task, enum task_status status, bool purge, int64_t now_wall_ms)
+struct task tasks_end_as(const struct task *task, enum task_status status, bool purge, int64_t now_wall_ms)
 {
 	struct task ended = become(task, status, now_wall_ms);
 	ended.purge = purge;
@@ -243,7 +226,7 @@ static struct task end_as(const struct task *task, enum task_status status, bool
 	return ended;
 }
 
-static void apply(struct tasks *tasks, struct task *task, const struct task *changed)
+void tasks_apply(struct tasks *tasks, struct task *task, const struct task *changed)
 {
 	unlist(tasks, task);
 	*task = *changed;
@@ -256,7 +239,7 @@ static int64_t next_version(const struct tasks *tasks, int64_t now_wall_ms)
 }
 
 /* How many completed tasks make room for one more. */
-static size_t surplus(const struct tasks *tasks)
+size_t tasks_surplus(const struct tasks *tasks)
 {
 	size_t count = tasks->completed_count + 1;
 	return count > tasks->keep_completed ? count - tasks->keep_completed : 0;
@@ -268,7 +251,7 @@ static bool may_go(const struct task *task)
 	return task->settled || task->spec.delivery != DELIVERY_LEASED;
 }
 
-static int delete_oldest_rows(struct tasks *tasks, size_t count, struct err *err)
+int tasks_delete_oldest_rows(struct tasks *tasks, size_t count, struct err *err)
 {
 	int rc = 0;
 	for (const struct task *task = tasks->completed; count > 0 && task && !rc; task = task->next) {
@@ -280,7 +263,7 @@ static int delete_oldest_rows(struct tasks *tasks, size_t count, struct err *err
 	return rc;
 }
 
-static void forget_oldest(struct tasks *tasks, size_t count)
+void tasks_forget_oldest(struct tasks *tasks, size_t count)
 {
 	struct task *task;
 	struct task *next;
@@ -295,7 +278,7 @@ static void forget_oldest(struct tasks *tasks, size_t count)
 	}
 }
 
-static int commit_or_roll_back(struct tasks *tasks, int rc, struct err *err)
+int tasks_commit_or_roll_back(struct tasks *tasks, int rc, struct err *err)
 {
 	if (!rc)
 		return store_commit(tasks->store, err);
@@ -304,16 +287,16 @@ static int commit_or_roll_back(struct tasks *tasks, int rc, struct err *err)
 }
 
 /* Ends what runs, in this way, and starts what waits longest; either may be absent. */
-static int switch_over(struct tasks *tasks, enum task_status as, bool purge, int64_t now_wall_ms, struct err *err)
+int tasks_switch_over(struct tasks *tasks, enum task_status as, bool purge, int64_t now_wall_ms, struct err *err)
 {
 	struct task *ending = tasks->running;
 	struct task *starting = tasks->pending;
-	size_t forgotten = ending ? surplus(tasks) : 0;
+	size_t forgotten = ending ? tasks_surplus(tasks) : 0;
 	int64_t version = next_version(tasks, now_wall_ms);
 	struct task ended = {0};
 	struct task started = {0};
 	if (ending)
-		ended = end_as(ending, as, purge, now_wall_ms);
+		ended = tasks_end_as(ending, as, purge, now_wall_ms);
 	if (starting)
 		started = become(starting, TASK_RUNNING, now_wall_ms);
 
@@ -323,23 +306,23 @@ static int switch_over(struct tasks *tasks, enum task_status as, bool purge, int
 	if (ending)
 		rc = store_put_task(tasks->store, &ended, err);
 	if (!rc)
-		rc = delete_oldest_rows(tasks, forgotten, err);
+		rc = tasks_delete_oldest_rows(tasks, forgotten, err);
 	if (!rc && starting)
 		rc = store_put_task(tasks->store, &started, err);
 	if (!rc)
 		rc = store_put_number(tasks->store, VERSION_NAME, version, err);
-	rc = commit_or_roll_back(tasks, rc, err);
+	rc = tasks_commit_or_roll_back(tasks, rc, err);
 	if (rc)
 		return rc;
 
-	forget_oldest(tasks, forgotten);
+	tasks_forget_oldest(tasks, forgotten);
 	if (ending)
-		apply(tasks, ending, &ended);
+		tasks_apply(tasks, ending, &ended);
 	if (starting)
-		apply(tasks, starting, &started);
+		tasks_apply(tasks, starting, &started);
 	tasks->version = version;
-	tell_change(tasks, ending);
-	tell_change(tasks, starting);
+	tasks_tell_change(tasks, ending);
+	tasks_tell_change(tasks, starting);
 	tell_switch(tasks);
 	return 0;
 }
@@ -352,13 +335,13 @@ static int put_new(struct tasks *tasks, const struct task *task, int64_t version
 	rc = store_put_task(tasks->store, task, err);
 	if (!rc && version != tasks->version)
 		rc = store_put_number(tasks->store, VERSION_NAME, version, err);
-	return commit_or_roll_back(tasks, rc, err);
+	return tasks_commit_or_roll_back(tasks, rc, err);
 }
 
 int tasks_add(struct tasks *tasks, struct task_spec *spec, int64_t now_wall_ms, const struct task **added,
 	      struct err *err)
 {
-	const struct task *same = find_active(tasks, spec->name);
+	const struct task *same = tasks_find_active(tasks, spec->name);
 	if (same)
 		return err_set(err, ERR_EXISTS, "a task named \"%s\" is already %s", spec->name,
 			       same->status == TASK_RUNNING ? "running" : "waiting");
@@ -388,7 +371,7 @@ int tasks_add(struct tasks *tasks, struct task_spec *spec, int64_t now_wall_ms, 
 	tasks->version = version;
 	list(tasks, task);
 	*added = task;
-	tell_change(tasks, task);
+	tasks_tell_change(tasks, task);
 	if (starts)
 		tell_switch(tasks);
 	return 0;
@@ -396,19 +379,19 @@ int tasks_add(struct tasks *tasks, struct task_spec *spec, int64_t now_wall_ms, 
 
 int tasks_delete(struct tasks *tasks, const char *name, struct err *err)
 {
-	struct task *task = find_active(tasks, name);
+	struct task *task = tasks_find_active(tasks, name);
 	if (task && task->status == TASK_RUNNING)
 		return err_set(err, ERR_EXISTS, "the task \"%s\" is running; finish it instead (POST /api/tasks/finish)", name);
-	if (!task && find_completed(tasks, name))
+	if (!task && tasks_find_ended(tasks, name))
 		return err_set(err, ERR_EXISTS, "the task \"%s\" is %s; only a waiting task can be deleted", name,
-			       task_status_name(find_completed(tasks, name)->status));
+			       task_status_name(tasks_find_ended(tasks, name)->status));
 	if (!task)
 		return err_set(err, ERR_NOT_FOUND, "there is no task named \"%s\"", name);
 
 	int rc = store_begin(tasks->store, err);
 	if (rc)
 		return rc;
-	rc = commit_or_roll_back(tasks, store_delete_task(tasks->store, task, err), err);
+	rc = tasks_commit_or_roll_back(tasks, store_delete_task(tasks->store, task, err), err);
 	if (rc)
 		return rc;
 	unlist(tasks, task);
@@ -424,7 +407,7 @@ int tasks_next(struct tasks *tasks, int64_t now_wall_ms, const struct task **pre
 			       tasks->running->spec.name);
 	if (!tasks->pending)
 		return err_set(err, ERR_STATE, "no task is waiting");
-	return switch_over(tasks, TASK_COMPLETED, false, now_wall_ms, err);
+	return tasks_switch_over(tasks, TASK_COMPLETED, false, now_wall_ms, err);
 }
 
 int tasks_finish(struct tasks *tasks, int64_t now_wall_ms, const struct task **completed, struct err *err)
@@ -432,131 +415,7 @@ int tasks_finish(struct tasks *tasks, int64_t now_wall_ms, const struct task **c
 	*completed = tasks->running;
 	if (!tasks->running)
 		return err_set(err, ERR_STATE, "no task is running");
-	return switch_over(tasks, TASK_COMPLETED, false, now_wall_ms, err);
-}
-
-static int refuse_state(const struct task *task, const char *why, struct err *err)
-{
-	return err_set(err, ERR_STATE, "the task \"%s\" is %s; %s", task->spec.name,
-		       task->status == TASK_PENDING ? "waiting" : task_status_name(task->status), why);
-}
-
-/* The running or waiting task of that name; NULL with err set. */
-static struct task *take_active(const struct tasks *tasks, const char *name, const char *why, struct err *err)
-{
-	struct task *task = find_active(tasks, name);
-	const struct task *ended = task ? NULL : find_completed(tasks, name);
-	if (ended)
-		(void)refuse_state(ended, why, err);
-	else if (!task)
-		(void)err_set(err, ERR_NOT_FOUND, "there is no task named \"%.128s\"", name);
-	return task;
-}
-
-int tasks_finish_named(struct tasks *tasks, const char *name, int64_t now_wall_ms, const struct task **completed,
-		       struct err *err)
-{
-	static const char WHY[] = "only a running task can be finished";
-	const struct task *task = take_active(tasks, name, WHY, err);
-	if (!task)
-		return (int)err->code;
-	if (task != tasks->running)
-		return refuse_state(task, WHY, err);
-	return tasks_finish(tasks, now_wall_ms, completed, err);
-}
-
-static int cancel_waiting(struct tasks *tasks, struct task *task, bool purge, int64_t now_wall_ms, struct err *err)
-{
-	size_t forgotten = surplus(tasks);
-	const struct task ended = end_as(task, TASK_CANCELLED, purge, now_wall_ms);
-	int rc = store_begin(tasks->store, err);
-	if (rc)
-		return rc;
-	rc = store_put_task(tasks->store, &ended, err);
-	if (!rc)
-		rc = delete_oldest_rows(tasks, forgotten, err);
-	rc = commit_or_roll_back(tasks, rc, err);
-	if (rc)
-		return rc;
-	forget_oldest(tasks, forgotten);
-	apply(tasks, task, &ended);
-	tell_change(tasks, task);
-	return 0;
-}
-
-int tasks_cancel(struct tasks *tasks, const char *name, bool purge, int64_t now_wall_ms, const struct task **cancelled,
-		 struct err *err)
-{
-	struct task *task = take_active(tasks, name, "only a running or waiting task can be cancelled", err);
-	*cancelled = task;
-	if (!task)
-		return (int)err->code;
-	if (task == tasks->running)
-		return switch_over(tasks, TASK_CANCELLED, purge, now_wall_ms, err);
-	return cancel_waiting(tasks, task, purge, now_wall_ms, err);
-}
-
-int tasks_set_paused(struct tasks *tasks, const char *name, bool paused, const struct task **paused_task, struct err *err)
-{
-	static const char WHY[] = "only a running task can be paused or resumed";
-	struct task *task = take_active(tasks, name, WHY, err);
-	*paused_task = task;
-	if (!task)
-		return (int)err->code;
-	if (task->spec.delivery != DELIVERY_LEASED)
-		return err_set(err, ERR_INVALID, "the task \"%s\" is direct: its workers take items from Redis themselves", name);
-	if (task != tasks->running)
-		return refuse_state(task, WHY, err);
-	if (task->paused == paused)
-		return 0;
-	struct task changed = *task;
-	changed.paused = paused;
-	int rc = store_begin(tasks->store, err);
-	if (!rc)
-		rc = commit_or_roll_back(tasks, store_put_task(tasks->store, &changed, err), err);
-	if (rc)
-		return rc;
-	task->paused = paused;
-	task_refresh_details(task);
-	tell_change(tasks, task);
-	return 0;
-}
-
-/* ---- failures ---- */
-
-/* The task as its owner knows it: it runs, or has ended. */
-static struct task *own(struct tasks *tasks, const struct task *task)
-{
-	struct task *mine = tasks->completed;
-	if (task == tasks->running)
-		return tasks->running;
-	while (mine && mine != task)
-		mine = mine->next;
-	return mine;
-}
-
-/* Those of the tasks that ended longest ago go first. */
-static void forget_failures(struct tasks *tasks)
-{
-	struct task *task;
-	DL_FOREACH (tasks->completed, task) {
-		if (tasks->failures <= FAILURES_MAX)
-			return;
-		tasks->failures -= json_array_size(task->failures);
-		json_decref(task->failures);
-		task->failures = NULL;
-	}
-}
-
-void tasks_note_failure(struct tasks *tasks, const struct task *task, const struct failure *failure, int64_t now_wall_ms)
-{
-	struct task *mine = own(tasks, task);
-	if (!mine)
-		return;
-	tasks->failures -= json_array_size(mine->failures);
-	failures_note(&mine->failures, failure, now_wall_ms);
-	tasks->failures += json_array_size(mine->failures);
-	forget_failures(tasks);
+	return tasks_switch_over(tasks, TASK_COMPLETED, false, now_wall_ms, err);
 }
 
 int tasks_settle(struct tasks *tasks, const char *task_id, char *progress, struct err *err)
@@ -577,5 +436,5 @@ int tasks_settle(struct tasks *tasks, const char *task_id, char *progress, struc
 	int rc = store_begin(tasks->store, err);
 	if (rc)
 		return rc;
-	return commit_or_roll_back(tasks, store_put_task(tasks->store, task, err), err);
+	return tasks_commit_or_roll_back(tasks, store_put_task(tasks->store, task, err), err);
 }

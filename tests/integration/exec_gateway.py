@@ -25,8 +25,12 @@ class ExecGateway:
         self.asked = []      # the maximum of every IDM NEXT
         self.packets = []    # the names of the commands that came in one read
         self.open = 0        # items given out and not reported
+        self.refusal = None  # what a result is answered with, instead of being taken
         self.errors = []     # what gridexec said that it should not
+        self.reading = threading.Event()  # cleared: it reads nothing more
+        self.reading.set()
         self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
         self.connection = None
         self.buffer = b""
         self.thread = threading.Thread(target=self.serve, daemon=True)
@@ -65,6 +69,7 @@ class ExecGateway:
         self.connection.shutdown(socket.SHUT_RDWR)
 
     def close(self):
+        self.reading.set()
         self.batches.put(None)
         for end in filter(None, (self.listener, self.connection)):
             try:
@@ -96,6 +101,7 @@ class ExecGateway:
             self.errors.append(repr(error))
 
     def more(self):
+        self.reading.wait()
         data = self.connection.recv(1 << 20)
         self.buffer += data
         if data:
@@ -134,6 +140,8 @@ class ExecGateway:
         if words == [b"IDM", b"EXEC"]:
             return bulk(json.dumps(self.work).encode())
         if words[0] == b"LPUSH" and words[1] == b"out" and len(words) == 3:
+            if self.refusal:
+                return self.refusal
             return self.report(("result", words[2]), b":1\r\n")
         if words[:2] == [b"IDM", b"FAIL"] and len(words) == 5:
             return self.report(("failure", words[2].decode(), int(words[3]), words[4]), b"+OK\r\n")

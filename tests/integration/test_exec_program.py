@@ -173,6 +173,19 @@ def test_asked_to_end_by_one_that_does_not_listen(start, directory):
     assert gateway.outcomes.empty()
 
 
+def test_asked_to_end_before_a_result_is_told(start, directory):
+    gateway, process = start(SCRIPT, "-c", "head -c 8388608 /dev/zero; echo $$ >pid", max_result=8 << 20)
+    gateway.result("x")
+    gateway.reading.clear()
+    (directory / "pid").unlink()
+    gateway.give("y")
+    wait_gone(first_line(directory / "pid"))
+    wait_until(lambda: not open(f"/proc/{process.pid}/task/{process.pid}/children").read())
+    time.sleep(0.2)  # the result is on its way
+    process.stop(signal.SIGTERM, timeout=5, expect=143)
+    assert gateway.outcomes.empty()
+
+
 def test_lost_gateway_ends_it_while_idle(start):
     gateway, process = start("cat")
     gateway.result("x")
@@ -211,6 +224,14 @@ def test_refusals_end_it_and_name_no_password(start, gridexec, directory):
     gateway.close()
     alone = Daemon(gridexec, [], directory / "alone.log")
     assert alone.wait(5) == 1 and "gridnode" in alone.log
+
+
+def test_result_that_is_refused_does_not_go_unnoticed(start):
+    gateway, process = start("cat")
+    gateway.refusal = b"-ERR no more room\r\n"
+    gateway.give("x")
+    assert process.wait(5) == 1
+    assert "refuses a result or a failure: ERR no more room" in process.log
 
 
 def test_environment_shows_nothing(start, directory):

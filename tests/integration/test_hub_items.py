@@ -11,6 +11,7 @@ from hub_client import expect
 from lease_fixtures import leasing, make_redis, store  # noqa: F401
 from lease_node import encode
 from processes import TOKEN, wait_until
+from tls_fixtures import authority, make_tls_hub, tls_hub  # noqa: F401
 
 
 def resp(items):
@@ -380,3 +381,20 @@ def test_a_cluster_or_another_type_is_told(task):
     task.store.client.set("in", "no list")
     answer = push(task, b"x\n", push="p")
     assert answer.status == 503 and answer.json["error"]["code"] == "redis_refused" and answer.json["items"] == 0
+
+
+def test_the_same_through_tls(tls_hub, make_redis):
+    store = make_redis()
+    tls_hub.add("t", input_queue="in", output_queue="out", input_redis=store.url)
+    expected = lines(100000)
+    body = b"\n".join(expected)
+    assert expect(tls_hub.post("/api/tasks/t/items?push=p", raw=body, timeout=60), 200).json["items"] == 100000
+    assert items(store) == expected
+    connection = tls_hub.connect(60)  # the answer comes in the midst of the body
+    connection.putrequest("POST", "/api/tasks/t/items?push=p&from=100001")
+    for name, value in {**tls_hub.headers(), "Content-Length": str(1 << 30)}.items():
+        connection.putheader(name, value)
+    connection.endheaders(b"x\n" * 1000)
+    answer = connection.getresponse()
+    assert answer.status == 409 and json.loads(answer.read())["items"] == 100000
+    connection.close()

@@ -3,6 +3,7 @@ import time
 
 from hub_client import expect
 from lease_fixtures import leasing, make_redis, store  # noqa: F401
+from lease_node import done
 from leased_fixtures import PYTHON, Job, workers  # noqa: F401
 from node_fixtures import add_task, make_node, wait_for_containers, worker_image, worker_program  # noqa: F401
 from process_fixtures import make_process_node  # noqa: F401
@@ -45,6 +46,30 @@ def test_open_items_are_finished_and_the_others_go_on(leasing, make_process_node
     assert leasing.hub.node(one.id)["idle_reason"] is None
     job.wait(90)
     job.check_once()  # the open items were finished, and not done again
+
+
+def test_a_drained_nodes_calls_get_nothing_and_what_it_holds_comes_home(leasing):
+    """Calls of a test's own: an agent that has not heard of it yet."""
+    node, other, task = leasing.node(), leasing.node(), leasing.add()
+    leasing.store.push("ab")
+    leasing.ready()
+    [a] = node.items(task, most=1)
+    for one in (node, other):
+        assert one.task() is not None
+    leasing.store.client.delete("in")
+    held = node.hold(task)
+    time.sleep(0.5)
+    drain(leasing.hub, node)
+    assert held.answer().status == "empty" and held.took < 5  # not held any longer
+    leasing.store.push("c")
+    for wait in (0, 5):
+        lease = node.hold(task, wait=wait).answer()
+        assert (lease.status, lease.items) == ("blocked", [])  # never "nothing is left"
+    assert node.task() is None and other.task() is not None
+    assert node.commit(task, done(a, ["LPUSH", "out", "A"])) == [("accepted", None)]
+    assert [item.payload for item in other.items(task)] == [b"c"]
+    drain(leasing.hub, node, "undrain")
+    assert node.task() is not None
 
 
 def test_it_stays_drained_over_restarts_of_both(leasing, make_process_node, workers):

@@ -158,13 +158,14 @@ def test_a_paused_task_gives_nothing_and_takes_what_is_done(leasing):
     assert (lease.status, lease.items) == ("blocked", [])  # never `empty`: its worker would read that nothing is left
     held = other.hold(task)
     assert node.commit(task, done(a, ["LPUSH", "out", "A"])) == [("accepted", None)]
+    time.sleep(0.5)
+    short = node.hold(task, wait=1).answer()
+    assert (short.status, short.n) == ("empty", 2)  # as the queue were empty; the number stays
     leasing.store.push("c")
-    time.sleep(1.5)
+    time.sleep(1)
     assert held.waiting()
     assert leasing.store.list("in") == [b"b", b"c"]
     assert not leasing.store.client.exists("{in}:idm:arrived")
-    short = node.hold(task, wait=1).answer()
-    assert (short.status, short.n) == ("empty", 2)  # as the queue were empty; the number stays
     assert control(leasing, "t", "resume") == {"name": "t", "paused": False}
     lease = held.answer(5)
     other.note(task, lease)
@@ -271,3 +272,16 @@ def test_failures_of_real_workers_stay_when_the_task_has_ended(run_job, workers)
     for failure in seen:
         assert failure["dead"] is True and failure["attempts"] == 1 and failure["exit_status"] == 7
         assert "this one is odd" in failure["log_tail"] and failure["node"] == job.node.id
+
+
+def test_real_workers_of_a_cancelled_task_end_and_the_next_one_starts(run_job, workers):
+    job = run_job([PYTHON, workers / "serial.py"], count=500, env={"ITEM_TIME": "0.2"})
+    job.leasing.hub.add("next", image=None, command=["sleep", "1000"], delivery="direct")
+    wait_until(lambda: len(job.results()) > 4, 20)
+    begun = time.monotonic()
+    assert cancel(job.leasing, job.name, purge=True)["started"] == "next"
+    job.node.wait_for_workers(task="next")
+    assert time.monotonic() - begun < 10
+    wait_until(lambda: keys(job.store) == [], 20, "an empty Redis")
+    progress = job.leasing.sees(job.name, waiting=0, leased=0, dead=0)
+    assert progress["failed"] == 0 and progress["done"] > 4  # what was open was finished

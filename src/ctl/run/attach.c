@@ -29,7 +29,6 @@ static void restore_output(struct attach *attach, json_t *output)
 	struct run_output_options *into = &attach->output;
 	into->keep_order = into->keep_order || json_is_true(json_object_get(output, "keep_order"));
 	into->tag = into->tag || json_is_true(json_object_get(output, "tag"));
-	into->no_finish = into->no_finish || json_is_true(json_object_get(output, "no_finish"));
 	if (!into->results)
 		into->results = json_string_value(json_object_get(output, "results"));
 	if (!into->joblog)
@@ -146,7 +145,7 @@ static int prepare_input(struct attach *attach, const struct attach_options *opt
 	struct run *run = &attach->run;
 	struct item_source *source = NULL;
 	bool all_pushed = json_is_true(json_object_get(run->state.object, "pushed"));
-	int rc = items_push_ask(run->ctl, run->name, RUN_PUSH_ID, &run->pushed, err);
+	int rc = items_push_ask(run->ctl, run->name, run->push_id, &run->pushed, err);
 	if (!rc && (!all_pushed || run->layout == LAYOUT_NAMES)) /* names of results are asked of the source */
 		rc = restore_input(attach, options, &source, err);
 	run_input_init(&run->input, source, &run->tracker);
@@ -169,11 +168,11 @@ static int look_at_task(struct attach *attach, struct err *err)
 	int rc = path ? hub_get(run->ctl, path, NULL, &attach->task, err) : err_set(err, ERR_NOMEM, "out of memory");
 	if (rc)
 		return rc;
+	run_name_push(run, attach->task);
 	if (strcmp(show_text(attach->task, "item_format"), "numbered") != 0 ||
 	    strcmp(show_text(attach->task, "result_format"), "json") != 0)
 		return err_set(err, ERR_INVALID,
 			       "the task \"%s\" was not made by gridctl run: use gridctl watch, and gridctl results", run->name);
-	run->batch = show_integer(attach->task, "batch") > 1;
 	return 0;
 }
 

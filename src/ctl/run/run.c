@@ -69,13 +69,25 @@ static int read_joblog(struct run *run, const struct run_options *options, struc
 
 /* ---- the task ---- */
 
+/* A name that a person chose may have been used before, and its queues may still hold something: this run's are its own. */
+static int name_queues(json_t *task, const char *name, struct err *err)
+{
+	char own[RUN_NAME_SIZE + 16];
+	task_options_draw_name(":", own, sizeof(own));
+	const char *letters = strrchr(own, '-') + 1;
+	return json_object_set_new(task, "input_queue", json_sprintf("%s:%s:in", name, letters)) ||
+			       json_object_set_new(task, "output_queue", json_sprintf("%s:%s:out", name, letters))
+		       ? err_set(err, ERR_NOMEM, "out of memory")
+		       : 0;
+}
+
 static json_t *form_task(const struct run *run, const struct run_options *options, struct err *err)
 {
 	struct task_options task = options->task;
 	task.name = run->name;
 	AUTO_JSON json_t *body = task_options_to_json(&task, run->command, run->command_len, err);
 	const char *end = options->directory ? "none" : options->nul ? "nul" : "newline";
-	if (!body)
+	if (!body || (options->task.name && name_queues(body, run->name, err)))
 		return NULL;
 	if (json_object_set_new(body, "result_format", json_string("json")) ||
 	    json_object_set_new(body, "item_format", json_string("numbered")) ||
@@ -86,14 +98,15 @@ static json_t *form_task(const struct run *run, const struct run_options *option
 	return steal(body);
 }
 
-/* Repeated while the hub does not answer. When it has the name already, it may have heard us the first time: a task like ours,
- * in which nothing has happened, is ours. */
 static int submit(struct run *run, const struct run_options *options, struct err *err)
 {
 	json_t *task = form_task(run, options, err);
 	if (!task)
 		return (int)err->code;
-	int rc = hub_post(run->ctl, "/api/tasks", task, NULL, NULL, err);
+	AUTO_JSON json_t *answer = NULL;
+	int rc = hub_post(run->ctl, "/api/tasks", task, NULL, &answer, err);
+	if (!rc)
+		run_name_push(run, answer);
 	if (rc == ERR_EXISTS)
 		return err_set(err, ERR_EXISTS, "there is a task \"%s\" already: gridctl attach %s, or choose another --name", run->name,
 			       run->name);
@@ -120,7 +133,7 @@ static int begin(struct run *run, const struct run_options *options, const struc
 		return rc;
 	ctl_note(run->ctl, "task %s is at the hub; to come back to it: gridctl attach %s", run->name, run->name);
 	run_state_begin(&run->state, run->ctl->config.hub.value, run->name);
-	rc = run_state_set_output(&run->state, &options->output, run->command, run->command_len, run->layout, run->batch,
+	rc = run_state_set_output(&run->state, &options->output, run->command, run->command_len, run->layout,
 				  run->ctl->globals.json, err);
 	if (!rc && !run->resume_log) /* what was passed over cannot be told again from a job log that has grown */
 		rc = run_state_set_input(&run->state, options, words, err);
@@ -162,6 +175,12 @@ static int run_with(struct ctl *ctl, const struct command_call *call, struct run
 	return run_flow(run);
 }
 
+void run_name_push(struct run *run, json_t *task)
+{
+	const char *id = json_string_value(json_object_get(task, "id"));
+	(void)snprintf(run->push_id, sizeof(run->push_id), "run-%.50s", id ? id : "");
+}
+
 void run_done(struct run *run)
 {
 	run_input_done(&run->input);
@@ -193,8 +212,7 @@ static int run_command(struct ctl *ctl, const struct command_call *call)
 				    .command_len = words.command_len,
 				    .layout = words.group_count	 ? LAYOUT_VALUES
 					      : options->directory ? LAYOUT_NAMES
-								   : LAYOUT_SEQ,
-				    .batch = options->task.batch > 1};
+								   : LAYOUT_SEQ};
 		status = run_with(ctl, call, &words, run);
 		run_done(run);
 	} else {

@@ -66,7 +66,7 @@ static void on_pushed(void *context, const struct err *err)
 static int begin_push(struct run *run, struct err *err)
 {
 	const struct items_push_options options = {
-		.task = run->name, .id = RUN_PUSH_ID, .from = run->pushed, .context = run, .next = next_item, .on_done = on_pushed};
+		.task = run->name, .id = run->push_id, .from = run->pushed, .context = run, .next = next_item, .on_done = on_pushed};
 	if (!run->input.source) {
 		run->push_done = true;
 		return 0;
@@ -78,13 +78,20 @@ static int begin_push(struct run *run, struct err *err)
 
 /* ---- whether it is over ---- */
 
-/* The hub says that nothing is out any more, and all results that were there then are here. */
-static bool hub_is_through(const struct run *run)
+/* The hub says that nothing is out any more, and all results that were there then are here. A call for results that the hub
+ * holds, for there are none, is not waited for. */
+static bool hub_is_through(struct run *run)
 {
 	const struct run_look *look = &run->look;
 	int64_t given = run->attached ? run->pushed : run->tracker.given;
 	bool quiet = look->numbers && look->waiting == 0 && look->leased == 0 && look->done + look->dead >= given;
-	return quiet && run->page_empty && run->page_serial >= look->serial && run->dead_read >= look->dead;
+	if (!quiet || run->dead_read < look->dead)
+		return false;
+	if (run->page_serial < look->serial && run->asked_serial < look->serial && sink_has_room(run->sink)) {
+		run->asked_serial = look->serial;
+		results_read_hurry(run->read);
+	}
+	return run->page_empty && run->page_serial >= look->serial;
 }
 
 void run_consider(struct run *run)
@@ -154,12 +161,22 @@ static void tell_hub(struct run *run, const char *after, json_t *body)
 		ctl_error(run->ctl, "the task \"%s\" is still at the hub: %s", run->name, err.text);
 }
 
+static void leave_state(struct run *run)
+{
+	if (run->output->keep_order && run->sink)
+		run_save_order(run);
+	run_state_save(&run->state);
+}
+
 static void end_task(struct run *run)
 {
 	switch (run->phase) {
 	case RUN_FINISHED:
-		if (!run->output->no_finish)
-			tell_hub(run, "/finish", NULL);
+		if (run->output->no_finish) {
+			leave_state(run); /* attach brings what a retry gives */
+			break;
+		}
+		tell_hub(run, "/finish", NULL);
 		run_state_remove(&run->state);
 		break;
 	case RUN_CANCELLED:
@@ -173,9 +190,7 @@ static void end_task(struct run *run)
 		break;
 	case RUN_LEFT:
 	case RUN_FAILED:
-		if (run->output->keep_order)
-			run_save_order(run);
-		run_state_save(&run->state);
+		leave_state(run);
 		break;
 	case RUN_WORKING:
 	case RUN_HALTING:

@@ -43,8 +43,6 @@ enum run_phase {
 
 enum { FAILURES_TOLD = 20, REASON_MAX = 240, RUN_NAME_SIZE = 129 };
 
-#define RUN_PUSH_ID "run" /* a run's task has its items from one push */
-
 /* What the hub said of the task, a moment ago. */
 struct run_look {
 	bool known;
@@ -71,19 +69,20 @@ struct run {
 	const char *const *command; /* with its placeholders; NULL where it is not known */
 	size_t command_len;
 	enum result_layout layout;
-	bool batch;
 	bool attached;              /* earlier results may be gone: the hub's counts decide when all is done */
 	bool resume_log;            /* the job log goes on (--resume) */
 	int64_t before_count;       /* items that it has already */
 	struct halt halt;
 	struct run_input input;
 	struct tracker tracker;
+	char push_id[PUSH_ID_SIZE]; /* the task's one push: its own id, as the hub gave it */
 	struct items_push *push;
 	bool push_done;
 	int64_t pushed;             /* attached: items that the hub has */
 	struct results_read *read;
 	bool page_empty;            /* the last page had everything that there was … */
-	int64_t page_serial;        /* … when this look was taken, or later */
+	int64_t page_serial;        /* … after this look */
+	int64_t asked_serial;       /* the page that is under way was asked for after this look */
 	bool page_complete;
 	int64_t next_place;         /* of the next result */
 	struct sink *sink;
@@ -130,6 +129,9 @@ void run_end(struct run *run, enum run_phase phase);
 void run_fail(struct run *run, const struct err *err);
 
 /* ---- run.c ---- */
+
+/* The push's id follows from the task's, so that whoever attaches knows it. */
+void run_name_push(struct run *run, json_t *task);
 
 /* Frees what a run owns, but for itself. */
 void run_done(struct run *run);

@@ -251,15 +251,15 @@ void run_results_more(struct run *run)
 {
 	if (run->over || !sink_has_room(run->sink))
 		return;
-	/* Nothing is to come: the hub need not hold the call. */
-	results_read_more(run->read, !run->page_complete);
+	run->asked_serial = run->look.serial;
+	results_read_more(run->read, true);
 }
 
 static void on_page(void *context, const struct results_page *page)
 {
 	struct run *run = context;
 	run->page_empty = page->next >= page->total;
-	run->page_serial = run->look.serial;
+	run->page_serial = run->asked_serial;
 	run->page_complete = page->complete;
 	run_show(run);
 	run_consider(run);

@@ -155,13 +155,13 @@ int run_state_set_input(struct run_state *state, const struct run_options *optio
 }
 
 int run_state_set_output(struct run_state *state, const struct run_output_options *output, const char *const *command,
-			 size_t command_len, enum result_layout layout, bool batch, bool json, struct err *err)
+			 size_t command_len, enum result_layout layout, bool json, struct err *err)
 {
 	json_t *words = json_array();
 	for (size_t i = 0; words && i < command_len; i++)
 		(void)json_array_append_new(words, json_string(command[i]));
-	json_t *object = json_pack("{s:b, s:b, s:b, s:b, s:i, s:b, s:o?, s:o?, s:o}", "keep_order", output->keep_order, "tag",
-				   output->tag, "json", json, "no_finish", output->no_finish, "layout", (int)layout, "batch", batch,
+	json_t *object = json_pack("{s:b, s:b, s:b, s:i, s:o?, s:o?, s:o}", "keep_order", output->keep_order, "tag",
+				   output->tag, "json", json, "layout", (int)layout,
 				   "results", output->results ? absolute(output->results) : NULL, "joblog",
 				   output->joblog ? absolute(output->joblog) : NULL, "command", words);
 	if (!object)

@@ -31,4 +31,4 @@ int run_state_set_input(struct run_state *state, const struct run_options *optio
 
 /* How the results are put out, so that attach does the same. */
 int run_state_set_output(struct run_state *state, const struct run_output_options *output, const char *const *command,
-			 size_t command_len, enum result_layout layout, bool batch, bool json, struct err *err) MUST_CHECK;
+			 size_t command_len, enum result_layout layout, bool json, struct err *err) MUST_CHECK;

@@ -163,7 +163,7 @@ void handle_task_failures(struct api_call *call)
 		rc = err_set(&err, ERR_NOT_FOUND, "there is no task named \"%.128s\"", call->param);
 	else if (task->spec.delivery != DELIVERY_LEASED)
 		rc = err_set(&err, ERR_STATE, "task \"%s\" is direct: the hub knows nothing of its items", task->spec.name);
-	if (rc)
+	if (rc || !task)
 		reply_err(call->request, &err);
 	else
 		reply_json(call->request, HTTP_OK, failures_last(task->failures, most < 0 ? FAILURES_KEPT : (size_t)most));

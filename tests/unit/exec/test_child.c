@@ -255,6 +255,16 @@ static void test_grandchild_that_holds_the_output_goes(void **state)
 	expect_gone("pid");
 }
 
+/* Where there is always something to read, signals have to come in all the same. */
+static void test_flood_hides_no_end(void **state)
+{
+	(void)state;
+	run_shell("yes >&2 & echo $! >pid; sleep 0.3; echo done");
+	assert_int_equal(report.end, CHILD_EXITED);
+	expect_output("done\n");
+	expect_gone("pid");
+}
+
 static void test_last_words_of_a_pipeline_are_heard(void **state)
 {
 	(void)state;
@@ -336,6 +346,14 @@ static void test_wish_to_end_ends_it_softly(void **state)
 	free(bye);
 }
 
+static void test_wish_to_end_is_heard_in_a_flood(void **state)
+{
+	(void)state;
+	stop_soon();
+	run_shell("exec yes >&2");
+	assert_int_equal(report.end, CHILD_STOPPED);
+}
+
 static void test_wish_to_end_ends_it_hard_after_two_seconds(void **state)
 {
 	(void)state;
@@ -362,12 +380,14 @@ int main(void)
 		in_child(test_what_cannot_run_is_told),
 		in_child(test_path_is_searched_each_time_it_has_to),
 		in_child(test_grandchild_that_holds_the_output_goes),
+		in_child(test_flood_hides_no_end),
 		in_child(test_last_words_of_a_pipeline_are_heard),
 		in_child(test_daemon_of_a_session_of_its_own_goes),
 		in_child(test_descriptors_are_three),
 		in_child(test_signals_are_as_at_birth),
 		in_child(test_end_of_the_peer_ends_it),
 		in_child(test_wish_to_end_ends_it_softly),
+		in_child(test_wish_to_end_is_heard_in_a_flood),
 		in_child(test_wish_to_end_ends_it_hard_after_two_seconds),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

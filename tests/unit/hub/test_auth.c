@@ -123,6 +123,10 @@ static const struct {
 	{"GET", "/api/tasks/{name}/dead", "SAV"},
 	{"POST", "/api/tasks/{name}/dead/retry", "SA"},
 	{"POST", "/api/tasks/{name}/dead/drop", "SA"},
+	{"POST", "/api/tasks/{name}/items", "SA"},
+	{"GET", "/api/tasks/{name}/items", "SAV"},
+	{"GET", "/api/tasks/{name}/results", "SAV"},
+	{"POST", "/api/tasks/{name}/results/take", "SA"},
 	{"POST", "/api/tasks/{name}/finish", "SA"},
 	{"POST", "/api/tasks/{name}/cancel", "SA"},
 	{"POST", "/api/tasks/{name}/pause", "SA"},
@@ -169,7 +173,9 @@ static void assert_admission(struct world *world, const struct route *route, cha
 	fake.request.bearer = bearer;
 	api_on_headers(&world->hub, &fake.request);
 	bool expected = strchr(callers_of(route), who) != NULL;
-	if (expected != (fake.answers == 0))
+	/* A streamed body's handler is called at once: it does not find the task. */
+	bool let_in = fake.answers == 0 || (route->body == ROUTE_STREAM && fake.status == 404);
+	if (expected != let_in)
 		fail_msg("%s %s by %c: %u %s", route->method, route->path, who, fake.status, fake.body ? fake.body : "let in");
 	if (!expected) {
 		assert_int_equal(fake.status, who == '-' ? 401 : 403);

@@ -819,6 +819,19 @@ static void test_exec_next_gives_items_with_their_failures_and_closes_what_was_o
 	hear(bench, fd, "*2|$1|d|:0|");
 }
 
+static void test_exec_next_waits_for_a_full_batch_while_the_hub_has_more(void **state)
+{
+	struct bench *bench = *state;
+	int fd = client(bench);
+	hub_push(&bench->hub, "a");
+	hub_push(&bench->hub, "b");
+	hub_push(&bench->hub, "c");
+	say(fd, "LLEN in"); /* asks the hub, and brings one */
+	hear(bench, fd, ":3|");
+	say(fd, "IDM NEXT 3");
+	hear(bench, fd, "*6|$1|a|:0|$1|b|:0|$1|c|:0|");
+}
+
 static void test_exec_fail_charges_what_is_open_and_drops_its_writes(void **state)
 {
 	struct bench *bench = *state;
@@ -1235,6 +1248,7 @@ int main(void)
 		gateway_test(test_item_timeout_fails_the_item_alone),
 		exec_test(test_exec_says_what_to_run),
 		exec_test(test_exec_next_gives_items_with_their_failures_and_closes_what_was_open),
+		exec_test(test_exec_next_waits_for_a_full_batch_while_the_hub_has_more),
 		exec_test(test_exec_fail_charges_what_is_open_and_drops_its_writes),
 		exec_test(test_exec_fail_tells_reason_status_and_tail_whatever_bytes_they_are),
 		exec_test(test_exec_password_is_good_for_one_connection),

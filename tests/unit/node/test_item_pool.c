@@ -714,6 +714,28 @@ static void test_batches_are_full_while_the_hub_has_more(void **state)
 	let_go(bench, second);
 }
 
+static void test_batch_is_not_short_because_another_took_most_of_an_answer(void **state)
+{
+	struct bench *bench = *state;
+	struct getter *first = want_batch(bench, 0);
+	give(bench, BATCH, 5000);
+	while (first->got.count > 500)
+		put_one_back(bench, first);
+	/* Both are covered by the next call, which may ask for no more than a thousand. */
+	struct getter *second = &bench->getter[1];
+	second->want = (struct item_want){.taker = &bench->other, .min = BATCH, .max = BATCH, .blocking = true, .on_items = on_items};
+	item_pool_want(bench->pool, &second->want);
+	struct getter *third = want_batch(bench, 2);
+	give(bench, BATCH, 4000);
+	assert_int_equal(second->got.count, BATCH);
+	assert_int_equal(third->answers, 0);
+	give(bench, BATCH, 3000);
+	assert_int_equal(third->got.count, BATCH);
+	let_go(bench, first);
+	let_go(bench, second);
+	let_go(bench, third);
+}
+
 static void test_batch_is_what_is_here_when_the_hub_has_no_more(void **state)
 {
 	struct bench *bench = *state;
@@ -802,7 +824,7 @@ static void test_batches_are_taken_ahead_whole(void **state)
 static void test_batches_that_take_long_are_not_taken_ahead(void **state)
 {
 	struct bench *bench = *state;
-	item_pool_note_service(bench->pool, 100ULL * 1000 * 1000 * 1000, BATCH);
+	item_pool_note_service(bench->pool, 20ULL * 1000 * 1000 * 1000, BATCH);
 	struct getter *first = want_batch(bench, 0);
 	while (hub_open(&bench->hub, "lease"))
 		give(bench, (size_t)post_number(hub_open(&bench->hub, "lease"), "max"), 100000);
@@ -819,9 +841,13 @@ static void test_item_to_be_alone_is_a_batch_of_its_own_however_long_it_waited(v
 			 (const char *const[]){"a=1", "b=2!", "c=3", NULL});
 	step(bench, 0);
 	assert_int_equal(first->got.count, 2); /* a and c */
+	put_one_back(bench, first); /* in front of it */
 	let_go(bench, first);
 	step(bench, 100 * 1000);
 	struct item_list next = {0};
+	assert_int_equal(item_pool_pop(bench->pool, &bench->taker, 1, BATCH, &next), 1);
+	assert_false(next.first->alone);
+	item_pool_return(bench->pool, &bench->taker, &next);
 	assert_int_equal(item_pool_pop(bench->pool, &bench->taker, BATCH, BATCH, &next), 1);
 	assert_true(next.first->alone);
 	item_pool_return(bench->pool, &bench->taker, &next);
@@ -860,6 +886,7 @@ int main(void)
 		pool_test(test_unknown_node_is_to_register),
 		pool_test(test_put_back_goes_to_the_next),
 		batch_test(test_batches_are_full_while_the_hub_has_more),
+		batch_test(test_batch_is_not_short_because_another_took_most_of_an_answer),
 		batch_test(test_batch_is_what_is_here_when_the_hub_has_no_more),
 		batch_test(test_batch_waits_for_one_answer_and_not_for_a_held_call),
 		batch_test(test_batch_does_not_wait_for_a_hub_that_is_away),
