@@ -23,8 +23,6 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { RECORD_MAX = 256, EXEC_FAILED = 127, LOOK_MS = 20 };
 
 /* ---- records ---- */

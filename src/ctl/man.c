@@ -9,6 +9,18 @@
 
 extern const struct command COMMAND_MAN;
 
+/* The bytes of one character beyond ASCII, as troff's escape; groff by itself reads no UTF-8. */
+static size_t print_wide(const char *text, size_t len)
+{
+	const unsigned char *bytes = (const unsigned char *)text;
+	size_t more = bytes[0] >= 0xf0 ? 3 : bytes[0] >= 0xe0 ? 2 : 1;
+	unsigned code = bytes[0] & (0x3fU >> more);
+	for (size_t i = 1; i <= more && i < len; i++)
+		code = code << 6 | (bytes[i] & 0x3fU);
+	printf("\\[u%04X]", code);
+	return more;
+}
+
 /* Text for troff: no line begins with a command of its, dashes can be copied, backslashes are seen. */
 static void print_escaped(const char *text, size_t len)
 {
@@ -21,6 +33,8 @@ static void print_escaped(const char *text, size_t len)
 			printf("\\e");
 		else if (text[i] == '-')
 			printf("\\-");
+		else if ((unsigned char)text[i] >= 0x80)
+			i += print_wide(text + i, len - i);
 		else
 			(void)putchar(text[i]);
 	}

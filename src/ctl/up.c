@@ -40,6 +40,7 @@ struct up {
 	char engine[LOCAL_PATH_MAX];
 	cpu_set_t cpus[LOCAL_NODES_MAX];
 	int cpu_count; /* of each node, of the first at least */
+	bool already;  /* all of it ran */
 };
 
 /* ---- what is there ---- */
@@ -229,15 +230,15 @@ static int start_nodes(struct up *up, struct err *err)
 
 /* ---- the whole ---- */
 
-static int report(struct up *up, bool already)
+static int report(struct up *up)
 {
 	const struct local_plan *plan = &up->plan;
 	const char *plural = plan->nodes == 1 ? "" : "s";
 	const char *directory = up->system.directory;
 	if (up->ctl->globals.json)
 		return ctl_print_json(up->ctl, json_pack("{s:s s:i s:s s:b}", "hub", plan->url, "nodes", plan->nodes, "directory", directory,
-							 "already", already));
-	if (already)
+							 "already", up->already));
+	if (up->already)
 		ctl_note(up->ctl, "is up already: hub %s, %d node%s; everything in %s", plan->url, plan->nodes, plural, directory);
 	else
 		ctl_note(up->ctl, "up: hub %s, %d node%s (%s, %d CPU%s%s); everything in %s", plan->url, plan->nodes, plural,
@@ -320,6 +321,17 @@ static int start_all(struct up *up, struct err *err)
 	return rc;
 }
 
+static int begin(struct up *up, struct err *err)
+{
+	int rc = local_system_open(&up->system, up->options->directory, true, err);
+	if (!rc)
+		rc = check_wishes(up, err);
+	if (rc)
+		return rc;
+	up->already = is_up(up, err);
+	return up->already ? local_system_set_current(&up->system, err) : start_all(up, err);
+}
+
 static int run_up(struct ctl *ctl, const struct command_call *call)
 {
 	struct up *up = calloc(1, sizeof(*up));
@@ -331,18 +343,9 @@ static int run_up(struct ctl *ctl, const struct command_call *call)
 	struct local_watch watch;
 	if (up->options->foreground)
 		local_watch_begin(&watch);
-	int exit_code = CTL_OK;
-	if (local_system_open(&up->system, up->options->directory, true, &err) || check_wishes(up, &err)) {
-		exit_code = ctl_fail(ctl, &err);
-	} else if (is_up(up, &err)) {
-		exit_code = local_system_set_current(&up->system, &err) ? ctl_fail(ctl, &err) : report(up, true);
-	} else if (start_all(up, &err)) {
-		exit_code = ctl_fail(ctl, &err);
-	} else {
-		exit_code = report(up, false);
-		if (up->options->foreground)
-			exit_code = local_watch_run(&watch, ctl, &up->system, up->plan.nodes);
-	}
+	int exit_code = begin(up, &err) ? ctl_fail(ctl, &err) : report(up);
+	if (!exit_code && !up->already && up->options->foreground)
+		exit_code = local_watch_run(&watch, ctl, &up->system, up->plan.nodes);
 	local_system_close(&up->system);
 	free(up);
 	return exit_code;

@@ -52,7 +52,7 @@ def test_its_packages_are_among_those_of_the_tests():
 
 
 def script():
-    text = "set -euo pipefail\nPS4='$ '; set -x\n" + WHATEVER_COMES
+    text = "set -eu\nPS4='$ '; set -x\n" + WHATEVER_COMES
     for mark, commands in blocks("tutorial.md"):
         if mark in ("install", "copy"):
             continue
@@ -78,7 +78,8 @@ def test_the_tutorial_as_it_is_written(build, local, engine, directory):
     result = subprocess.run(["bash", directory / "script"], capture_output=True, text=True, timeout=400, env=environment, check=False,
                             cwd=local.home)
     said = result.stdout
-    assert result.returncode == 0, f"{said[-3000:]}\n{result.stderr[-6000:]}\n{(other / 'log').read_text()[-2000:]}"
+    second = (other / "log").read_text() if (other / "log").exists() else ""
+    assert result.returncode == 0, f"{said[-3000:]}\n{result.stderr[-6000:]}\n{second[-2000:]}"
     assert not SANITIZER.search(result.stderr)
     lines = said.splitlines()
     assert f"{IMAGES}.jpg" in lines                                     # the photographs

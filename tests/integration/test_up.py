@@ -1,5 +1,6 @@
 """`gridctl up` and `gridctl down`: a whole system on one machine, which survives its terminal, is repaired by a second `up`, and is
 ended in order by `down`, that and nobody else."""
+import fcntl
 import os
 import pty
 import re
@@ -10,7 +11,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import free_port
+from conftest import ROOT, free_port
 from processes import Daemon, daemon_environment, wait_until
 from up_fixtures import alive, gridctl, local  # noqa: F401
 
@@ -266,3 +267,19 @@ def test_where_there_is_an_engine_the_node_runs_containers(local, engine):
     assert node["runtime"] == "docker"
     said = local.type("down")
     assert not engine.containers(node=node["id"])
+
+
+def test_the_messages_that_troubleshooting_names_are_said(local, directory):
+    """Those of `gridctl up`, in both languages; each is provoked by a test above too."""
+    for page in ("TROUBLESHOOTING.md", "TROUBLESHOOTING.zh-CN.md"):
+        text = (ROOT / page).read_text().partition("## `gridctl up`")[2].partition("\n## ")[0]
+        assert len(re.findall(r"^\| `", text, re.M)) == 5
+        for message in ("no containers here: …", "… ended at once; its log is in …", "… had died; starting it again",
+                        "the path … is too long for Redis' socket in it …",
+                        "another gridctl is starting or ending the system in …"):
+            assert f"| `{message}` |" in text, (page, message)
+    up(local)
+    with open(local.place / ".gridctl-up", "rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert f"another gridctl is starting or ending the system in {local.place}" in local.type("down", expect=1)
+    assert len(names(local)) == 3
