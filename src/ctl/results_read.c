@@ -87,7 +87,7 @@ static void take_page(struct results_read *read, const struct hub_answer *answer
 		rc = resp_reader_next(reader, &value, &err);
 	if (!rc && (!value || !is_page(value)))
 		rc = err_set(&err, ERR_PROTOCOL, "the hub's answer to a call for results is none that this gridctl knows");
-	if (rc)
+	if (rc || !value)
 		fail(read, &err);
 	else
 		give_page(read, value);

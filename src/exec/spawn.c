@@ -1,13 +1,15 @@
 /* Owns how a process of ours becomes a command. Called by child.c; never waits for it.
  *
  * As posix_spawn does it, a child that shares our memory while we stand still (CLONE_VM, CLONE_VFORK), on a stack of its own:
- * nothing is copied, and what went wrong is in our memory when we go on. By hand, because the command also has to die with us
+ * nothing is copied. What went wrong comes through a pipe that a successful exec closes, since emulators and valgrind make a
+ * plain fork of it: then nothing is shared, and nobody stands still. By hand, because the command also has to die with us
  * (PR_SET_PDEATHSIG): a gridexec that was killed must leave nothing that computes. */
 #include "exec/spawn.h"
 
 #include "exec/signals.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -24,7 +26,7 @@ static const char DEFAULT_PATH[] = "/usr/local/bin:/usr/bin:/bin";
 struct birth {
 	const struct spawn *spawn;
 	struct command_paths *paths;
-	int error; /* an errno value; 0 while nothing went wrong */
+	int report; /* the pipe's end for an errno value: what went wrong */
 };
 
 /* ---- where a command may be ---- */
@@ -124,33 +126,56 @@ __attribute__((no_sanitize("address", "undefined"))) static int execute(const st
 	return error;
 }
 
+__attribute__((no_sanitize("address", "undefined"))) static void report(const struct birth *birth, int error)
+{
+	while (write(birth->report, &error, sizeof(error)) < 0 && errno == EINTR) {
+	}
+}
+
 __attribute__((no_sanitize("address", "undefined"))) static int become_command(void *argument)
 {
-	struct birth *birth = argument;
+	const struct birth *birth = argument;
 	const struct spawn *spawn = birth->spawn;
 	signals_reset_in_child();
 	if (setpgid(0, 0) || prctl(PR_SET_PDEATHSIG, SIGKILL) || dup2(spawn->input, STDIN_FILENO) < 0 ||
 	    dup2(spawn->output, STDOUT_FILENO) < 0 || dup2(spawn->errors, STDERR_FILENO) < 0)
-		birth->error = errno;
+		report(birth, errno);
 	else
-		birth->error = execute(birth);
+		report(birth, execute(birth));
 	_exit(127);
 }
 
 /* ---- in the parent ---- */
+
+/* Until the child has become the command, or has said why not. */
+static int hear(int fd)
+{
+	int error = 0;
+	ssize_t got;
+	do
+		got = read(fd, &error, sizeof(error));
+	while (got < 0 && errno == EINTR);
+	return got == (ssize_t)sizeof(error) ? error : 0;
+}
 
 int spawn_command(const struct spawn *spawn, struct command_paths *paths, pid_t *pid)
 {
 	static char stack[STACK_SIZE] __attribute__((aligned(64)));
 	if (prepare(paths, spawn->argv[0]))
 		return ENOMEM;
-	struct birth birth = {.spawn = spawn, .paths = paths};
+	int ends[2];
+	if (pipe2(ends, O_CLOEXEC))
+		return errno;
+	struct birth birth = {.spawn = spawn, .paths = paths, .report = ends[1]};
 	/* Nothing of ours may run in the child, whose memory is ours. */
 	sigset_t all, before;
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, &before);
 	pid_t child = clone(become_command, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, &birth);
-	int error = child < 0 ? errno : birth.error;
+	int error = child < 0 ? errno : 0;
+	(void)close(ends[1]);
+	error = error ? error : hear(ends[0]);
+	(void)close(ends[0]);
 	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	if (child >= 0 && error)
 		(void)waitpid(child, NULL, 0);

@@ -55,11 +55,11 @@ void nodes_unindex_secrets(struct nodes *nodes, struct node *node)
 
 /* Not written at once, since this is on the way of every request: the tick does it, and until then a restart of the hub would
  * only have both be good again. */
-static void use_fresh(struct nodes *nodes, struct node *node)
+static void use_fresh(struct nodes *nodes, struct node *node, struct node_secret *fresh)
 {
 	nodes_unindex_secrets(nodes, node);
-	memcpy(node->secret.hash, node->fresh->hash, sizeof(node->secret.hash));
-	free(node->fresh);
+	memcpy(node->secret.hash, fresh->hash, sizeof(node->secret.hash));
+	free(fresh);
 	node->fresh = NULL;
 	nodes_index_secrets(nodes, node);
 	node->saved_wall_ms = 0;
@@ -73,6 +73,6 @@ struct node *nodes_find_by_secret(struct nodes *nodes, const char *secret)
 		HASH_FIND_STR(nodes->secrets, hash, found);
 	struct node *node = found ? found->node : NULL;
 	if (node && found == node->fresh)
-		use_fresh(nodes, node);
+		use_fresh(nodes, node, found);
 	return node;
 }
