@@ -87,10 +87,7 @@ static bool hub_is_through(struct run *run)
 	bool quiet = look->numbers && look->waiting == 0 && look->leased == 0 && look->done + look->dead >= given;
 	if (!quiet || run->dead_read < look->dead)
 		return false;
-	if (run->page_serial < look->serial && run->asked_serial < look->serial && sink_has_room(run->sink)) {
-		run->asked_serial = look->serial;
-		results_read_hurry(run->read);
-	}
+	run_results_hurry(run, look->serial);
 	return run->page_empty && run->page_serial >= look->serial;
 }
 

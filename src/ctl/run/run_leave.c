@@ -99,6 +99,8 @@ void run_halt_look(struct run *run)
 		return;
 	if (run->phase == RUN_HALTING) {
 		bool rests = run->look.numbers && run->look.leased == 0 && run->halt_serial && run->look.serial >= run->halt_serial;
+		if (rests)
+			run_results_hurry(run, run->halt_serial);
 		if (rests && run->page_empty && run->page_serial >= run->halt_serial)
 			run_end(run, RUN_HALTED);
 		return;

@@ -154,6 +154,8 @@ int run_results_row(const struct run *run, struct buf *row, const struct run_row
 /* Opens sink and reader; results from `cursor` on. */
 int run_results_begin(struct run *run, int64_t cursor, struct err *err) MUST_CHECK;
 void run_results_more(struct run *run);
+/* What is there is wanted now, if no page was asked for since that look: a call that the hub holds is not waited for. */
+void run_results_hurry(struct run *run, int64_t serial);
 void run_save_order(struct run *run);
 
 /* ---- run_look.c ---- */
