@@ -78,7 +78,7 @@ class Place:
     # ---- programs ----
 
     def program(self, name):
-        return self.build / ("src" if name in ("computehub", "gridnode") else "bench") / name
+        return self.build / ("src" if name in ("computehub", "gridnode", "gridctl") else "bench") / name
 
     def knows(self, program, *words):
         """Whether a daemon's configuration has all these keys."""
@@ -149,11 +149,11 @@ class Place:
 class Hub:
     """computehub with a configuration and a state of its own."""
 
-    def __init__(self, place, name, tls=False, pinned=True):
+    def __init__(self, place, name, tls=False, pinned=True, **more):
         self.place = place
         state = place.directory / f"{name}-state"
         keys = {"bind": "127.0.0.1:0", "token": place.token, "state_dir": str(state), "request_timeout": 3600,
-                "offline_after": 3600}
+                "offline_after": 3600, **more}
         if tls:
             keys["tls_cert"], keys["tls_key"] = map(str, place.certificate())
         config = place.write_config(name, **keys)

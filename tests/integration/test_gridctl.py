@@ -550,7 +550,8 @@ def test_a_reader_that_goes_away_ends_it(hub, ctl):
 def test_an_interrupt_ends_it_with_130(hub, ctl):
     hub.stop()
     shell = subprocess.Popen(["bash", "-c", f"{ctl.program} --hub {hub.url} --retry-for 60 tasks; echo $?"], stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, env={**os.environ, **ctl.environment}, start_new_session=True)
+                             stderr=subprocess.PIPE, env={**os.environ, **ctl.environment}, start_new_session=True,
+                             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # ignored where a shell put us behind
     assert b"trying again" in shell.stderr.readline()
     [child] = [int(pid) for pid in open(f"/proc/{shell.pid}/task/{shell.pid}/children").read().split()]
     os.kill(child, signal.SIGINT)
