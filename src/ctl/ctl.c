@@ -16,7 +16,7 @@ enum { MESSAGE_MAX_BYTES = 4096 };
 
 /* ---- messages ---- */
 
-static void say(struct ctl *ctl, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static void say(struct ctl *ctl, const char *format, va_list arguments)
 {
 	char text[MESSAGE_MAX_BYTES];
 	struct buf line;
@@ -116,11 +116,11 @@ int ctl_flush(struct ctl *ctl)
 int ctl_print_json(struct ctl *ctl, json_t *value)
 {
 	AUTO_JSON json_t *owned = value;
-	if (!value) {
+	if (!owned) {
 		ctl_error(ctl, "out of memory");
 		return CTL_FAILED;
 	}
-	(void)json_dumpf(value, stdout, JSON_ENCODE_ANY | (ctl->out.is_one ? JSON_INDENT(2) : JSON_COMPACT));
+	(void)json_dumpf(owned, stdout, JSON_ENCODE_ANY | (ctl->out.is_one ? JSON_INDENT(2) : JSON_COMPACT));
 	(void)fputc('\n', stdout);
 	return ctl_flush(ctl);
 }

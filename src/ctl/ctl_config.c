@@ -254,6 +254,12 @@ static void on_file_problem(void *context, const char *text)
 	loading->on_problem(loading->context, text);
 }
 
+static bool is_set(const char *variable)
+{
+	const char *value = getenv(variable);
+	return value && *value;
+}
+
 static void apply_file(struct loading *loading, const struct file_values *file)
 {
 	struct ctl_config *config = loading->config;
@@ -269,7 +275,7 @@ static void apply_file(struct loading *loading, const struct file_values *file)
 		look_at_mode(loading, path);
 	}
 	/* Not looked at where another token is used anyway. */
-	bool overridden = loading->globals->token_file || getenv("IDM_GRIDCORE_ADMIN_TOKEN") || getenv("IDM_GRIDCORE_TOKEN");
+	bool overridden = loading->globals->token_file || is_set("IDM_GRIDCORE_ADMIN_TOKEN") || is_set("IDM_GRIDCORE_TOKEN");
 	if (*file->token_file && !overridden) {
 		AUTO_FREE char *token_path = resolve(file->token_file, path);
 		if (token_path)

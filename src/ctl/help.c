@@ -94,6 +94,7 @@ static void print_group(FILE *out, enum command_group group)
 {
 	const char *family = "";
 	size_t family_len = 0;
+	const char *alone = ""; /* the last one of one word: "config", before "config init" */
 	int column = fprintf(out, "  %-*s", GROUP_WIDTH, command_group_title(group));
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
 		const char *name = COMMANDS[i]->name;
@@ -103,7 +104,12 @@ static void print_group(FILE *out, enum command_group group)
 		bool same = name[len] == ' ' && len == family_len && strncmp(name, family, len) == 0;
 		if (!same && column + (int)strlen(name) >= SHORT_WIDTH)
 			column = fprintf(out, "\n  %-*s", GROUP_WIDTH, "") - 1;
-		column += same ? fprintf(out, "|%s", name + len + 1) : fprintf(out, " %s", name);
+		bool optional = name[len] == ' ' && strncmp(name, alone, len) == 0 && !alone[len];
+		if (optional)
+			column += fprintf(out, " [%s]", name + len + 1);
+		else
+			column += same ? fprintf(out, "|%s", name + len + 1) : fprintf(out, " %s", name);
+		alone = name[len] == ' ' ? alone : name;
 		family = name;
 		family_len = name[len] == ' ' ? len : 0;
 	}

@@ -295,10 +295,10 @@ int hub_get(struct ctl *ctl, const char *path, const char *needs, json_t **into,
 int hub_post(struct ctl *ctl, const char *path, json_t *body, const char *needs, json_t **into, struct err *err)
 {
 	AUTO_JSON json_t *owned = body;
-	AUTO_FREE char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	AUTO_FREE char *text = owned ? json_dumps(owned, JSON_COMPACT) : NULL;
 	if (into)
 		*into = NULL;
-	if (body && !text)
+	if (owned && !text)
 		return err_set(err, ERR_NOMEM, "out of memory");
 	const struct hub_request request = {.method = "POST",
 					    .path = path,

@@ -12,6 +12,7 @@ import time
 
 import pytest
 
+from conftest import ROOT
 from gridctl_fixtures import ADMIN, VIEWER, Gridctl, gridctl, make_ctl  # noqa: F401
 from lease_fixtures import leasing, make_redis, store  # noqa: F401
 from lease_node import failed
@@ -36,7 +37,7 @@ def config_of(ctl, text, mode=0o600):  # noqa: F811
 
 def test_help_tells_the_commands(gridctl):  # noqa: F811
     code, out, err = gridctl()
-    assert code == 2 and err == "" and "Tasks" in out and "node stop|drain|undrain" in out
+    assert code == 2 and err == "" and "Tasks" in out and "node stop|drain|undrain" in out and "config [init]" in out
     out, _ = gridctl.good("--help")
     assert "dead retry TASK [ID...]" in out and "--token-file FILE" in out and "Exit status: 0 good" in out
     assert gridctl.good("help", "dead", "show")[0] == gridctl.good("dead", "show", "--help")[0]
@@ -452,6 +453,29 @@ def test_hub_with_a_certificate(make_tls_hub, authority, make_ctl, directory):  
     plain = make_ctl(None, TOKEN)
     code, _, err = plain("--hub", hub.url.replace("https", "http"), "--retry-for", 0, "tasks")
     assert code in (1, 69) and ("https://" in err or "not a hub" in err)
+
+
+def test_troubleshooting_tells_what_gridctl_says(make_hub, stranger, make_ctl, directory):  # noqa: F811
+    hub, file = make_hub().start(), directory / "token"
+    file.write_text(TOKEN)
+    file.chmod(0o644)
+    nobody = {"XDG_CONFIG_HOME": str(directory)}
+    said = [make_ctl(hub, "wrong")("tasks"), make_ctl(hub)("tasks", "--token-file", file),
+            make_ctl(None)("--hub", "http://127.0.0.1:1", "--retry-for", 0, "tasks")]
+    if not os.path.exists("/etc/idm-gridcore/computehub.toml"):
+        said.append(make_ctl(hub, None)("tasks", environment=nobody))
+    stranger.says(405, b'{"error":{"code":"method_not_allowed","message":"this path knows GET"}}')
+    said.append(make_ctl(stranger)("pause", "x"))
+    stranger.says(None)
+    said.append(make_ctl(stranger)("next"))
+    text = "".join(err for _, _, err in said)
+    for page in ("TROUBLESHOOTING.md", "TROUBLESHOOTING.zh-CN.md"):
+        section = re.search(r"^## gridctl\n(.*?)^## ", (ROOT / page).read_text(), re.M | re.S).group(1)
+        messages = [message for row in re.findall(r"^\| (`.*?) \|", section, re.M) for message in re.findall(r"`([^`]+)`", row)]
+        assert len(messages) == 6
+        for message in messages:
+            if "wants a token" not in message or len(said) == 6:
+                assert re.search(re.escape(message).replace("…", ".*"), text), (message, text)
 
 
 # ---- configuration ----

@@ -109,6 +109,9 @@ static void test_ctl_config_token_file_lies_beside_the_configuration(void **stat
 	write_private("idm-gridcore/my-token", "secret-of-mine\r\n");
 	assert_int_equal(load(), 0);
 	assert_setting(&config.token, "secret-of-mine", own_path("my-token"));
+	(void)setenv("IDM_GRIDCORE_TOKEN", "", 1); /* as if it were not there */
+	assert_int_equal(load(), 0);
+	assert_setting(&config.token, "secret-of-mine", own_path("my-token"));
 	write_private("idm-gridcore/my-token", "\n");
 	assert_int_equal(load(), ERR_INVALID);
 	assert_contains(problems, "is empty: its first line must be the token");
