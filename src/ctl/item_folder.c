@@ -73,7 +73,7 @@ static int scan(struct item_folder *folder, const char *below, unsigned depth, s
 	DIR *listing = fd < 0 ? NULL : fdopendir(fd);
 	int rc = listing ? 0 : err_from_errno(err, errno, "%s/%s", folder->path, below);
 	const struct dirent *entry;
-	while (!rc && (entry = readdir(listing))) {
+	while (!rc && listing && (entry = readdir(listing))) {
 		char name[PATH_BYTES];
 		bool is_directory = false;
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)

@@ -10,6 +10,8 @@ import time
 import pytest
 
 from gridctl_fixtures import make_ctl  # noqa: F401
+from node_fixtures import make_node  # noqa: F401
+from test_exec_docker import tools_image  # noqa: F401
 from lease_fixtures import Leasing, make_redis, store  # noqa: F401
 from process_fixtures import make_process_node  # noqa: F401
 from processes import daemon_environment, wait_until
@@ -191,6 +193,16 @@ def test_dry_run_prints_what_a_shell_would_do(grid):
     assert subprocess.run(["bash", "-c", out], capture_output=True, check=True).stdout == b"<a b/c.d><1><c><it's><2><it's><x\ty><3><x\ty>"
     code, out, _ = grid.run("--dry-run", "--batch", "2", "--", "cat", stdin="1\n2\n3\n")
     assert out.splitlines() == ["printf '%s\\n' 1 2 | cat", "printf '%s\\n' 3 | cat"]
+
+
+@pytest.mark.docker
+def test_any_image_with_the_command_in_it_will_do(make_hub, store, make_node, make_ctl, tools_image):  # noqa: F811
+    hub = make_hub().start(redis_url=store.url)
+    for _ in range(2):
+        make_node(hub).start()
+    code, out, err = make_ctl(hub)("run", "--image", tools_image, "--batch", "100", "-k", "--", *SQUARE, stdin=numbers(2000), timeout=100)
+    assert code == 0, err
+    assert [int(line) for line in out.split()] == squares(2000)
 
 
 # ---- what fails ----

@@ -51,10 +51,8 @@ static void keep_text(struct run *run, int64_t seq, const char *item, json_t *er
 	if (!rc)
 		rc = buf_printf(&shown, ": ");
 	shown_add(&shown, *text(error, "reason") ? text(error, "reason") : "failed", LINE_SHOWN);
-	if (!rc && len && copy) {
-		rc = buf_printf(&shown, ": ");
+	if (!rc && len && copy && !buf_printf(&shown, ": "))
 		shown_add(&shown, copy, LINE_SHOWN);
-	}
 	(void)snprintf(failure->text, sizeof(failure->text), "%s", buf_text(&shown));
 	buf_done(&shown);
 }
