@@ -126,9 +126,9 @@ static void send_piece(struct items_push *push)
 
 static int add(struct items_push *push, const struct item *item, struct err *err)
 {
+	long long number = push->options.from + push->in_piece + 1;
 	if (resp_add_bulk(&push->piece, item->bytes, item->len))
-		return err_set(err, ERR_TOO_BIG, "item number %lld is larger than %d MiB",
-			       (long long)push->options.from + (long long)push->in_piece + 1, ITEM_MAX / 1024 / 1024);
+		return err_set(err, ERR_TOO_BIG, "item number %lld is larger than %d MiB", number, ITEM_MAX / 1024 / 1024);
 	push->in_piece++;
 	return 0;
 }

@@ -89,7 +89,7 @@ static void take_page(struct results_read *read, const struct hub_answer *answer
 		rc = err_set(&err, ERR_PROTOCOL, "the hub's answer to a call for results is none that this gridctl knows");
 	if (rc || !value)
 		fail(read, &err);
-	else
+	else if (value)
 		give_page(read, value);
 	resp_reader_free(reader);
 }

@@ -1,11 +1,8 @@
 """gridctl run and its kin as people use them: real hub, Redis and nodes; what dies in between is killed for good."""
 import json
 import os
-import pathlib
-import pty
 import random
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -13,6 +10,8 @@ import time
 import pytest
 
 from gridctl_fixtures import make_ctl  # noqa: F401
+from node_fixtures import make_node  # noqa: F401
+from test_exec_docker import tools_image  # noqa: F401
 from lease_fixtures import Leasing, make_redis, store  # noqa: F401
 from process_fixtures import make_process_node  # noqa: F401
 from processes import daemon_environment, wait_until
@@ -196,6 +195,16 @@ def test_dry_run_prints_what_a_shell_would_do(grid):
     assert out.splitlines() == ["printf '%s\\n' 1 2 | cat", "printf '%s\\n' 3 | cat"]
 
 
+@pytest.mark.docker
+def test_any_image_with_the_command_in_it_will_do(make_hub, store, make_node, make_ctl, tools_image):  # noqa: F811
+    hub = make_hub().start(redis_url=store.url)
+    for _ in range(2):
+        make_node(hub).start()
+    code, out, err = make_ctl(hub)("run", "--image", tools_image, "--batch", "100", "-k", "--", *SQUARE, stdin=numbers(2000), timeout=100)
+    assert code == 0, err
+    assert [int(line) for line in out.split()] == squares(2000)
+
+
 # ---- what fails ----
 
 def test_an_item_that_fails_is_told_kept_and_may_be_tried_again(working):
@@ -310,17 +319,27 @@ def test_a_run_that_was_killed_is_taken_up_with_its_input(working):
 def test_ctrl_c_asks_and_keeps(working):
     opened = gate(working.ctl.home)
     code, text = working.ctl.in_terminal("run", "--name", "asked", "--", *slow(opened, 1), ":::", "1", "2", "3",
-                                         typed=[("1\r\n", CTRL_C), ("cancel it", "k\n")])
+                                         typed=[("1\r\n", CTRL_C), ("ancel it", "k\n")])
     assert code == 130 and "gridctl attach asked" in text, text
     opened.touch()
     code, out, err = working.ctl("attach", "asked", timeout=60)
     assert (code, sorted(out.split())) == (0, ["2", "3"]), err
 
 
-def test_ctrl_c_asks_and_goes_on_or_cancels(working):
+def test_ctrl_c_asks_and_goes_on(working):
+    opened = gate(working.ctl.home)
+    timer = subprocess.Popen(["sh", "-c", f"sleep 5; touch {opened}"])
+    code, text = working.ctl.in_terminal("run", "--name", "on", "--", *slow(opened, 1), ":::", "1", "2",
+                                         typed=[("1\r\n", CTRL_C), ("ancel it", "g\n")])
+    timer.wait(10)
+    assert code == 0 and "2\r\n" in text.split("watching?")[1], text
+    assert working.statuses() == {"on": "completed"}
+
+
+def test_ctrl_c_asks_and_cancels(working):
     opened = gate(working.ctl.home)
     code, text = working.ctl.in_terminal("run", "--name", "dropped", "--", *slow(opened, 1), ":::", "1", "2", "3",
-                                         typed=[("1\r\n", CTRL_C), ("cancel it", "g\n"), ("watching? g\r\n", CTRL_C), ("watching? g", "c\n")])
+                                         typed=[("1\r\n", CTRL_C), ("ancel it", "c\n")])
     assert code == 130 and "is cancelled" in text, text
     assert working.statuses() == {"dropped": "cancelled"}
 
@@ -328,7 +347,7 @@ def test_ctrl_c_asks_and_goes_on_or_cancels(working):
 def test_a_second_ctrl_c_keeps(working):
     opened = gate(working.ctl.home)
     code, text = working.ctl.in_terminal("run", "--name", "twice", "--", *slow(opened, 1), ":::", "1", "2",
-                                         typed=[("1\r\n", CTRL_C), ("cancel it", CTRL_C)])
+                                         typed=[("1\r\n", CTRL_C), ("ancel it", CTRL_C)])
     assert code == 130 and "gridctl attach twice" in text and working.statuses() == {"twice": "running"}
 
 
@@ -486,9 +505,10 @@ def test_submit_takes_a_file_or_options(grid):
     home = grid.ctl.home
     (home / "task.json").write_text(json.dumps({"name": "filed", "command": ["true"], "input_queue": "q"}))
     assert grid.ctl.good("submit", "--file", "task.json")[0] == "filed\n"
-    task = grid.ctl.json("submit", "--name", "optioned", "--image", "linux/arm64=a/b:1", "--image", "c:2", "--env", "A=b c",
+    out, _ = grid.ctl.good("submit", "--json", "--name", "optioned", "--image", "linux/arm64=a/b:1", "--image", "c:2", "--env", "A=b c",
                          "--env", "HOME", "--memory", "100M", "--retries", "5", "--timeout", "90", "--network", "--batch", "7",
                          "--", "prog", "-x")
+    task = json.loads(out)
     wanted = {"name": "optioned", "image": "c:2", "images": {"linux/arm64": "a/b:1"}, "env": {"A": "b c", "HOME": str(home)},
               "memory_mb": 100, "max_attempts": 5, "item_timeout": 90, "network": "outbound", "batch": 7, "exec": ["prog", "-x"],
               "input_queue": "optioned:in", "output_queue": "optioned:out", "status": "pending"}
