@@ -310,17 +310,27 @@ def test_a_run_that_was_killed_is_taken_up_with_its_input(working):
 def test_ctrl_c_asks_and_keeps(working):
     opened = gate(working.ctl.home)
     code, text = working.ctl.in_terminal("run", "--name", "asked", "--", *slow(opened, 1), ":::", "1", "2", "3",
-                                         typed=[("1\r\n", CTRL_C), ("cancel it", "k\n")])
+                                         typed=[("1\r\n", CTRL_C), ("ancel it", "k\n")])
     assert code == 130 and "gridctl attach asked" in text, text
     opened.touch()
     code, out, err = working.ctl("attach", "asked", timeout=60)
     assert (code, sorted(out.split())) == (0, ["2", "3"]), err
 
 
-def test_ctrl_c_asks_and_goes_on_or_cancels(working):
+def test_ctrl_c_asks_and_goes_on(working):
+    opened = gate(working.ctl.home)
+    timer = subprocess.Popen(["sh", "-c", f"sleep 5; touch {opened}"])
+    code, text = working.ctl.in_terminal("run", "--name", "on", "--", *slow(opened, 1), ":::", "1", "2",
+                                         typed=[("1\r\n", CTRL_C), ("ancel it", "g\n")])
+    timer.wait(10)
+    assert code == 0 and "2\r\n" in text.split("watching?")[1], text
+    assert working.statuses() == {"on": "completed"}
+
+
+def test_ctrl_c_asks_and_cancels(working):
     opened = gate(working.ctl.home)
     code, text = working.ctl.in_terminal("run", "--name", "dropped", "--", *slow(opened, 1), ":::", "1", "2", "3",
-                                         typed=[("1\r\n", CTRL_C), ("cancel it", "g\n"), ("watching? g\r\n", CTRL_C), ("watching? g", "c\n")])
+                                         typed=[("1\r\n", CTRL_C), ("ancel it", "c\n")])
     assert code == 130 and "is cancelled" in text, text
     assert working.statuses() == {"dropped": "cancelled"}
 
@@ -328,7 +338,7 @@ def test_ctrl_c_asks_and_goes_on_or_cancels(working):
 def test_a_second_ctrl_c_keeps(working):
     opened = gate(working.ctl.home)
     code, text = working.ctl.in_terminal("run", "--name", "twice", "--", *slow(opened, 1), ":::", "1", "2",
-                                         typed=[("1\r\n", CTRL_C), ("cancel it", CTRL_C)])
+                                         typed=[("1\r\n", CTRL_C), ("ancel it", CTRL_C)])
     assert code == 130 and "gridctl attach twice" in text and working.statuses() == {"twice": "running"}
 
 

@@ -1,6 +1,7 @@
 """Items pushed through the hub: each comes in once and in order, whatever is cut, and the hub keeps none of them."""
 import http.client
 import json
+import signal
 import socket
 import threading
 import time
@@ -207,7 +208,7 @@ def test_a_hub_that_waits_for_redis_lets_the_pusher_wait(leasing, make_redis):
     expect(push(leasing, b"warm\n", name="big"), 200)
     length = 100 << 20
     stream = Stream(leasing, "push=p", length, name="big")
-    store.process.send_signal(19)  # SIGSTOP: it answers nothing
+    store.process.send_signal(signal.SIGSTOP)  # it answers nothing
     stream.socket.settimeout(2)
     sent = 0
     line = b"z" * 1023 + b"\n"
@@ -216,7 +217,7 @@ def test_a_hub_that_waits_for_redis_lets_the_pusher_wait(leasing, make_redis):
             sent += stream.socket.send(line * 64)
     assert sent < 32 << 20
     assert expect(leasing.hub.get("/health"), 200)
-    store.process.send_signal(18)
+    store.process.send_signal(signal.SIGCONT)
     stream.socket.settimeout(60)
     rest = line * ((length >> 10) + 1)
     stream.send(rest[sent % 1024:][:length - sent])
@@ -288,6 +289,20 @@ def test_a_push_goes_on_after_redis_was_killed(task):
     assert 0 < answer["items"] <= count == task.store.client.llen("in")
     assert expect(push(task, body, push="p"), 200).json["items"] == 200000
     assert items(task.store) == expected
+
+
+def test_a_pusher_that_goes_while_redis_is_asked(task):
+    expect(push(task, b"a\n", push="p"), 200)
+    task.store.process.send_signal(signal.SIGSTOP)
+    half, whole = Stream(task, "push=q", 100), Stream(task, "push=r", 2)
+    half.send(b"a\nb\n")
+    whole.send(b"a\n")
+    time.sleep(0.3)
+    half.close()
+    whole.close()
+    time.sleep(1.5)  # the hub has noticed
+    task.store.process.send_signal(signal.SIGCONT)
+    assert known(task, "p")["items"] == 1 and known(task, "r")["items"] == 0  # what was not asked for yet is not brought in
 
 
 def test_two_that_push_the_same_bring_it_once(task):

@@ -1,5 +1,6 @@
 """A task's results read through the hub: by number, whatever comes and goes meanwhile, and in each form."""
 import base64
+import signal
 import threading
 import time
 
@@ -186,6 +187,19 @@ def test_a_reader_that_goes_is_let_go(task):
         now = task.hub.daemon.descriptors()
         assert before is None or now <= before
         before = now
+
+
+def test_a_reader_that_goes_while_redis_is_asked(task):
+    write(task.store, "a")
+    page(task)
+    task.store.process.send_signal(signal.SIGSTOP)
+    held = [hold(task) for _ in range(3)]
+    time.sleep(0.3)
+    for one in held:
+        one.close()
+    time.sleep(1.5)  # the hub has noticed
+    task.store.process.send_signal(signal.SIGCONT)
+    assert page(task)["results"] == ["a"]
 
 
 def test_a_reader_that_reads_slowly_gets_everything(task):

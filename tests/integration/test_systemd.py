@@ -258,6 +258,9 @@ def test_the_node_sees_little_and_writes_nothing_else(machine, hub):
         assert "Read-only" in machine.run(*inside, "touch", place).stderr, place
     machine.run(*inside, "touch", "/etc/idm-gridcore/probe", check=True)
     machine.run("rm", "/etc/idm-gridcore/probe", check=True)
+    # Where the engine is to see what is mounted into containers; it has no part in a private /tmp.
+    assert "RUNTIME_DIRECTORY=/run/idm-gridnode\0" in machine.run("cat", f"/proc/{pid}/environ").stdout
+    assert machine.run("stat", "-c", "%a", "/run/idm-gridnode").stdout.strip() == "700"
 
 
 @pytest.mark.parametrize("unit", UNITS)

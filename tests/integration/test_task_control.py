@@ -115,6 +115,23 @@ def test_a_purge_drops_what_is_left_when_all_is_home(leasing, make_redis, elsewh
     assert leasing.store.list("in") == [b"new"]  # what is purged is purged once
 
 
+def test_a_purge_waits_for_the_outputs_redis(leasing, make_redis):
+    elsewhere = make_redis()
+    leasing.add(output_redis=elsewhere.url)
+    leasing.store.push("abc")
+    elsewhere.client.lpush("out", "A")
+    leasing.ready()
+    elsewhere.kill()
+    time.sleep(0.5)
+    cancel(leasing, purge=True)
+    leasing.hub.daemon.wait_for_log("what is left of it cannot be dropped yet: .*")
+    assert leasing.store.client.llen("in") == 3
+    elsewhere.start()
+    wait_until(lambda: keys(leasing.store) == [] and keys(elsewhere) == [], 20, "two empty Redis")
+    assert leasing.hub.daemon.log.count("cannot be dropped yet") == 1
+    wait_until(lambda: "purged: 3 items" in leasing.hub.daemon.log, 5)
+
+
 def test_a_waiting_task_can_be_purged(leasing):
     leasing.add("runs", input_queue="in2", output_queue="out2")
     leasing.add()

@@ -154,7 +154,8 @@ static void tell_hub(struct run *run, const char *after, json_t *body)
 		return;
 	}
 	int rc = hub_post(run->ctl, path, body, NULL, NULL, &err);
-	if (rc && rc != ERR_STATE && rc != ERR_NOT_FOUND)
+	run->hub_knows = !rc || rc == ERR_STATE || rc == ERR_NOT_FOUND || rc == ERR_EXISTS;
+	if (!run->hub_knows)
 		ctl_error(run->ctl, "the task \"%s\" is still at the hub: %s", run->name, err.text);
 }
 

@@ -93,6 +93,7 @@ struct run {
 	bool over;                  /* the phase is a last one: ctl_wait's flag */
 	bool broken;                /* nothing more can be read or written */
 	struct err err;             /* RUN_FAILED */
+	bool hub_knows;             /* it was told of the end */
 
 	struct run_look look;
 	int64_t halt_serial;        /* HALTING: looks from this one on know of it; 0: not yet */

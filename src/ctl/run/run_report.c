@@ -122,7 +122,10 @@ int run_report(struct run *run)
 		tell_way_back(run, shell_name);
 		break;
 	case RUN_CANCELLED:
-		ctl_error(run->ctl, "%s is cancelled, and what was left of it is dropped", shell_name);
+		if (run->hub_knows)
+			ctl_error(run->ctl, "%s is cancelled, and what was left of it is dropped", shell_name);
+		else
+			ctl_error(run->ctl, "to cancel it:  gridctl cancel --purge %s", shell_name);
 		break;
 	case RUN_FAILED:
 		status = tell_failed_run(run, shell_name);

@@ -188,7 +188,8 @@ static bool parse_writer(const char *name, enum results_writer *writer)
 }
 
 /* A number of the query within its limits; `absent` where it is not there. */
-static bool read_number(const struct http_request *request, const char *name, int64_t least, int64_t most, int64_t absent, int64_t *into)
+static bool read_number(const struct http_request *request, const char *name, int64_t least, int64_t most, int64_t absent,
+			int64_t *into)
 {
 	int64_t number = node_plane_number(request, name);
 	*into = number == -1 ? absent : number;
@@ -209,7 +210,8 @@ void handle_results_read(struct api_call *call)
 			    "cursor must be a number, max one from 1 to 10000, bytes from 1 to 8388608, wait from 0 to 60");
 		return;
 	}
-	if (!parse_format(http_query(request, "format"), &wanted.format) || !parse_writer(http_query(request, "writer"), &wanted.call.writer)) {
+	if (!parse_format(http_query(request, "format"), &wanted.format) ||
+	    !parse_writer(http_query(request, "writer"), &wanted.call.writer)) {
 		reply_error(call->request, HTTP_BAD_REQUEST, "bad_request",
 			    "format must be json, lines, nul or resp, writer left or right");
 		return;
