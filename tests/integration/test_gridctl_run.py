@@ -1,11 +1,8 @@
 """gridctl run and its kin as people use them: real hub, Redis and nodes; what dies in between is killed for good."""
 import json
 import os
-import pathlib
-import pty
 import random
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -496,9 +493,10 @@ def test_submit_takes_a_file_or_options(grid):
     home = grid.ctl.home
     (home / "task.json").write_text(json.dumps({"name": "filed", "command": ["true"], "input_queue": "q"}))
     assert grid.ctl.good("submit", "--file", "task.json")[0] == "filed\n"
-    task = grid.ctl.json("submit", "--name", "optioned", "--image", "linux/arm64=a/b:1", "--image", "c:2", "--env", "A=b c",
+    out, _ = grid.ctl.good("submit", "--json", "--name", "optioned", "--image", "linux/arm64=a/b:1", "--image", "c:2", "--env", "A=b c",
                          "--env", "HOME", "--memory", "100M", "--retries", "5", "--timeout", "90", "--network", "--batch", "7",
                          "--", "prog", "-x")
+    task = json.loads(out)
     wanted = {"name": "optioned", "image": "c:2", "images": {"linux/arm64": "a/b:1"}, "env": {"A": "b c", "HOME": str(home)},
               "memory_mb": 100, "max_attempts": 5, "item_timeout": 90, "network": "outbound", "batch": 7, "exec": ["prog", "-x"],
               "input_queue": "optioned:in", "output_queue": "optioned:out", "status": "pending"}
