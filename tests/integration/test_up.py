@@ -283,3 +283,21 @@ def test_the_messages_that_troubleshooting_names_are_said(local, directory):
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert f"another gridctl is starting or ending the system in {local.place}" in local.type("down", expect=1)
     assert len(names(local)) == 3
+
+
+def test_it_computes(local):
+    """The one line that `up` tells to try: items through the hub, its Redis at the socket, and two nodes."""
+    said = up(local, "--nodes", "2")
+    line = re.search(r"try: (seq 10 \| gridctl run -- .*)", said).group(1)
+    result = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=False,
+                            env=daemon_environment({**local.environment, "PATH": f"{local.gridctl.parent}:{os.environ['PATH']}"}))
+    assert result.returncode == 0, result.stderr
+    assert sorted(map(int, result.stdout.split())) == [n * n for n in range(1, 11)]
+
+
+def test_no_task_may_name_a_socket(hub):
+    """The hub's own configuration alone may."""
+    for field in ("input_redis", "output_redis"):
+        fields = {"input_redis": "redis://127.0.0.1:1", field: "unix:///run/redis.sock"}
+        answer = hub.post("/api/tasks", {"name": "t", "image": "i", "input_queue": "a", "output_queue": "b", **fields})
+        assert answer.status == 400 and field in answer.json["error"]["message"], answer
