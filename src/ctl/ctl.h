@@ -15,6 +15,9 @@
 
 enum { RETRY_FOR_MS = 10 * 1000 };
 
+/* For a command that has begun its work, and waits for the hub until somebody ends it. */
+#define RETRY_FOR_EVER_MS (INT64_C(1) << 60)
+
 struct ctl {
 	uv_loop_t loop;
 	struct http_client *http;    /* NULL until ctl_connect */

@@ -87,9 +87,12 @@ static bool try_again(struct hub_call *call, const struct http_result *result)
 		call->trouble_since_ms = now;
 	if (now + pause > call->trouble_since_ms + ctl->retry_for_ms)
 		return false;
-	if (!ctl->hub_trouble)
-		ctl_note(ctl, "the hub at %s does not answer (%s); trying again for %lld s", ctl->config.hub.value,
-			 *result->text ? result->text : "a proxy says so", (long long)((ctl->retry_for_ms + 999) / 1000));
+	const char *why = *result->text ? result->text : "a proxy says so";
+	if (!ctl->hub_trouble && ctl->retry_for_ms == RETRY_FOR_EVER_MS)
+		ctl_note(ctl, "the hub at %s does not answer (%s); waiting for it", ctl->config.hub.value, why);
+	else if (!ctl->hub_trouble)
+		ctl_note(ctl, "the hub at %s does not answer (%s); trying again for %lld s", ctl->config.hub.value, why,
+			 (long long)((ctl->retry_for_ms + 999) / 1000));
 	ctl->hub_trouble = true;
 	(void)uv_timer_start(&call->timer, on_pause_over, (uint64_t)pause, 0);
 	return true;

@@ -14,8 +14,6 @@ extern const struct command COMMAND_PUSH;
 
 enum { TEMPORARY_FAILURE = 75 }; /* EX_TEMPFAIL of sysexits.h */
 
-static const int64_t FOR_EVER_MS = INT64_C(1000) * 60 * 60 * 24 * 365 * 100;
-
 struct push_options {
 	const char *push;
 	bool nul, whole, no_wait;
@@ -107,7 +105,7 @@ static int push_all(struct push *push, const char *task, const char *id, const s
 	if (options->no_wait)
 		push->ctl->retry_for_ms = 0;
 	else if (push->ctl->globals.retry_for_ms < 0)
-		push->ctl->retry_for_ms = FOR_EVER_MS;
+		push->ctl->retry_for_ms = RETRY_FOR_EVER_MS;
 	live_line_init(&push->live, push->ctl, push->ctl->globals.quiet);
 	if (ctl_wait(push->ctl, &push->done, &err))
 		on_done(push, &err);

@@ -17,8 +17,6 @@ extern const struct command COMMAND_RESULTS;
 
 enum { WAIT_S = 30, ROOM_BYTES = 1024 * 1024, CURSOR_FILE_MAX = 64 };
 
-static const int64_t FOR_EVER_MS = INT64_C(1000) * 60 * 60 * 24 * 365 * 100;
-
 struct results_options {
 	bool follow, take, nul;
 	int64_t cursor;          /* -1: not said */
@@ -186,7 +184,7 @@ static int results_command(struct ctl *ctl, const struct command_call *call)
 	const struct output_events events = {.context = &results, .on_empty = on_empty, .on_failed = on_output_failed};
 	results.next = cursor;
 	if (options->follow && ctl->globals.retry_for_ms < 0)
-		ctl->retry_for_ms = FOR_EVER_MS;
+		ctl->retry_for_ms = RETRY_FOR_EVER_MS;
 	results.output = output_new(&ctl->loop, STDOUT_FILENO, &events, &err);
 	results.read = results.output ? results_read_new(ctl, &how, &err) : NULL;
 	int status;

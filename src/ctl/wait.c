@@ -12,8 +12,6 @@ extern const struct command COMMAND_WAIT;
 
 enum { LOOK_EVERY_MS = 1000, IDLE_LOOKS = 2 };
 
-static const int64_t FOR_EVER_MS = INT64_C(1000) * 60 * 60 * 24 * 365 * 100;
-
 struct wait_options {
 	bool ended;
 	int64_t timeout_ms;
@@ -44,7 +42,7 @@ static int wait_for_it(struct ctl *ctl, const char *name, const struct wait_opti
 		bool over = false;
 		if (look(ctl, name, &view, &err))
 			return ctl_fail(ctl, &err);
-		ctl->retry_for_ms = FOR_EVER_MS;
+		ctl->retry_for_ms = RETRY_FOR_EVER_MS;
 		idle = task_view_is_idle(&view) ? idle + 1 : 0;
 		if (view.ended || (!options->ended && idle >= IDLE_LOOKS))
 			break;

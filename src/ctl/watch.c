@@ -24,8 +24,6 @@ enum {
 	NAME_WIDTH = 24,
 };
 
-static const int64_t FOR_EVER_MS = INT64_C(1000) * 60 * 60 * 24 * 365 * 100;
-
 struct watch {
 	struct ctl *ctl;
 	const char *task;
@@ -225,7 +223,7 @@ static int watch_on(struct watch *watch, uv_timer_t *timer)
 		bool over = false;
 		if (look(watch, &err))
 			return ctl_fail(watch->ctl, &err);
-		watch->ctl->retry_for_ms = FOR_EVER_MS;
+		watch->ctl->retry_for_ms = RETRY_FOR_EVER_MS;
 		int status = watch->ctl->out.is_one ? draw(watch) : say(watch);
 		if (status || watch->view.ended)
 			return status;

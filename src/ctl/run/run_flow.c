@@ -8,7 +8,6 @@
 #include <string.h>
 
 enum { STUCK_AFTER = 3, CLOSE_MS = 10 * 1000, BAR_SAY_EVERY_MS = 2000 };
-static const int64_t RETRY_FOR_EVER_MS = INT64_C(1000) * 60 * 60 * 24 * 365 * 100;
 
 void run_end(struct run *run, enum run_phase phase)
 {
