@@ -13,7 +13,7 @@ declare -A packages=(
 	[run]="docker.io iptables iproute2 redis-server redis-tools curl procps util-linux"
 	[demo]="gnuplot-nox python3 fonts-dejavu-core"
 	[test]="clang clang-tidy dbus docker-registry groff-base libclang-rt-14-dev|libclang-rt-dev libcmocka-dev
-		nginx-light|nginx nodejs npm openssl python3 python3-pytest python3-pytest-timeout python3-pytest-xdist python3-redis
+		nginx-light|nginx nodejs npm openssl parallel python3 python3-pytest python3-pytest-timeout python3-pytest-xdist python3-redis
 		busybox-static netpbm spin sqlite3 systemd systemd-container valgrind zsh"
 )
 

@@ -94,6 +94,16 @@ def test_leased_delivery_is_measured_beside_direct(start):
     assert [row[0] for row in rows[-2:]] == ["waits already", "has to be started"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to run workers as another user")
+def test_commands_are_measured_beside_what_people_have(start):
+    process = start("commands")
+    text, errors = process.communicate(timeout=110)
+    assert process.returncode == 0, errors
+    assert [row[0] for row in rows_of(text)[2:] if row[0] != "---"] == [
+        "gridctl run", "xargs -n1 -P2", "parallel -j2", "a thousand items to a command", "gridctl run --batch 1000",
+        "parallel --pipe -N1000 -j2"]
+
+
 def test_ctrl_c_ends_all_that_it_started(start):
     process = start("heartbeats")
     wait_until(lambda: len(processes_of(start.temporary)) >= 4, 30, "a hub, the bare server and a load")
