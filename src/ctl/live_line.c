@@ -25,7 +25,7 @@ static void on_message(void *context, const char *text)
 	struct live_line *live = context;
 	live_line_clear(live);
 	live->last_ms = 0;
-	(void)fprintf(stderr, "%s\n", text);
+	(void)fprintf(stderr, "gridctl: %s\n", text);
 	(void)fflush(stderr);
 }
 

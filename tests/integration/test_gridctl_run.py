@@ -465,10 +465,8 @@ def test_push_waits_for_a_full_redis(grid):
     items = [f"{n} {'z' * 1000}" for n in range(8000)]
     code, _, err = grid.ctl("push", "full", "--no-wait", "--push", "a", stdin="\n".join(items), timeout=60)
     assert code == 75 and "full" in err, err
-    process = grid.begin("push", "full", "--push", "a", stdin=subprocess.PIPE)
-    process.stdin.write("\n".join(items).encode())
-    process.stdin.close()
-    process.stdin = None
+    (grid.ctl.home / "items").write_text("\n".join(items))
+    process = grid.begin("push", "full", "items", "--push", "a")
     assert b"Redis is full" in wait_until(lambda: next((line for line in process.stderr if b"full" in line), None), 30)
     grid.store.client.config_set("maxmemory", "0")
     _, err = process.communicate(timeout=60)
