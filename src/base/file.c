@@ -117,3 +117,11 @@ char *file_directory(const char *path)
 	AUTO_FREE char *copy = strdup(path);
 	return copy ? strdup(dirname(copy)) : NULL;
 }
+
+void file_open_standard(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			(void)open("/dev/null", O_RDONLY); /* gets the lowest number: this one */
+	}
+}

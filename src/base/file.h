@@ -1,4 +1,4 @@
-/* Small files, read and replaced whole. */
+/* Small files, read and replaced whole, and the three descriptors that every program has. */
 #pragma once
 
 #include "base/buf.h"
@@ -15,6 +15,10 @@ int file_replace(const char *path, const char *bytes, size_t len, mode_t mode, s
 
 /* Makes the directory and its parents. */
 int file_make_directories(const char *path, mode_t mode, struct err *err) MUST_CHECK;
+
+/* Opens /dev/null for reading in the place of those of 0, 1 and 2 that are closed, so that nothing of ours gets such a number, and
+ * writing there is still an error. Before anything else is opened. */
+void file_open_standard(void);
 
 /* The directory part of a path ("." where it has none); free() it. */
 char *file_directory(const char *path) MUST_CHECK;

@@ -3,6 +3,7 @@
 #include "base/program.h"
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/log.h"
 
 #include <getopt.h>
@@ -169,6 +170,7 @@ struct program_start program_start(const struct program *program, int argc, char
 {
 	struct options options = {0};
 	int exit_code = 0;
+	file_open_standard();
 	if (!parse_options(program, argc, argv, &options, &exit_code))
 		return end_with(exit_code);
 	if (options.log_level && !set_log_level(options.log_level)) {

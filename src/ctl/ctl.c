@@ -6,6 +6,7 @@
 #include "ctl/shown.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -105,11 +106,14 @@ int ctl_flush(struct ctl *ctl)
 	errno = 0;
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return CTL_OK;
-	if (errno == EPIPE || errno == 0) { /* the reader has seen enough */
+	int error = errno; /* 0: it failed before, and nobody knows how */
+	struct pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT};
+	bool reader_gone = error == EPIPE || (error == 0 && poll(&output, 1, 0) > 0 && (output.revents & POLLERR));
+	if (reader_gone) { /* it has seen enough */
 		(void)signal(SIGPIPE, SIG_DFL);
 		(void)raise(SIGPIPE);
 	}
-	ctl_error(ctl, "cannot write to standard output: %s", strerror(errno));
+	ctl_error(ctl, "cannot write to standard output: %s", error ? strerror(error) : "not all of it was taken");
 	return CTL_FAILED;
 }
 

@@ -330,10 +330,44 @@ static int change(struct ctl *ctl, const struct command_call *call, const char *
 	return CTL_FAILED;
 }
 
+struct retry_options {
+	bool force;
+};
+
+/* Whether the task has ended, and what that means is said. */
+static int check_goes_on(struct ctl *ctl, const char *task)
+{
+	AUTO_FREE char *path = hub_path("/api/tasks/", task, "");
+	AUTO_JSON json_t *details = NULL;
+	struct err err = {0};
+	if (!path)
+		return show_no_memory(ctl);
+	if (hub_get(ctl, path, "a task", &details, &err))
+		return ctl_fail(ctl, &err);
+	const char *status = json_string_value(json_object_get(details, "status"));
+	if (!status || (strcmp(status, "completed") != 0 && strcmp(status, "cancelled") != 0))
+		return CTL_OK;
+	const char *queue = json_string_value(json_object_get(details, "input_queue"));
+	ctl_error(ctl, "the task \"%s\" has ended: its dead letters would only go back into the queue %s, for a task that uses it later "
+		       "(--force does that). To compute them: the same run again with --joblog FILE and --resume-failed; or give "
+		       "--no-finish to a run, then retry, and attach", task, queue ? queue : "");
+	return CTL_FAILED;
+}
+
 static int run_retry(struct ctl *ctl, const struct command_call *call)
 {
+	const struct retry_options *options = call->options;
+	int status = options->force ? CTL_OK : check_goes_on(ctl, call->operands[0]);
+	if (status != CTL_OK)
+		return status;
 	return change(ctl, call, "/dead/retry", "retried", "tried again");
 }
+
+static const struct option_row RETRY_ROWS[] = {
+	{.name = "force", .type = OPTION_FLAG, .offset = offsetof(struct retry_options, force),
+	 .help = "also those of a task that has ended: back into its queue"},
+};
+static const struct option_table RETRY_OPTIONS = {RETRY_ROWS, sizeof(RETRY_ROWS) / sizeof(RETRY_ROWS[0])};
 
 const struct command COMMAND_DEAD_RETRY = {
 	.name = "dead retry",
@@ -341,7 +375,9 @@ const struct command COMMAND_DEAD_RETRY = {
 	.usage = "TASK [ID...]",
 	.purpose = "Try dead letters again, as new items",
 	.help = "Without an ID all of the task's. Those of a task that has ended are worked on when a\n"
-		"task with the same queues runs.\n",
+		"task with the same queues runs, and are put back with --force alone.\n",
+	.options = &RETRY_OPTIONS,
+	.options_size = sizeof(struct retry_options),
 	.min_operands = 1,
 	.max_operands = SIZE_MAX,
 	.operand_hint = HINT_TASK,

@@ -1,5 +1,6 @@
 /* gridctl: reads the command line, finds the command in the table, gives it the frame, and ends with its exit status. */
 #include "base/err.h"
+#include "base/file.h"
 #include "ctl/commands.h"
 #include "ctl/ctl.h"
 #include "ctl/help.h"
@@ -129,6 +130,7 @@ static int run_words(struct ctl *ctl, const char *const *words, size_t count)
 int main(int argc, char **argv)
 {
 	(void)signal(SIGPIPE, SIG_IGN);
+	file_open_standard();
 	shown_begin();
 	struct ctl ctl = {.globals = CTL_GLOBALS_BEFORE};
 	struct err err = {0};

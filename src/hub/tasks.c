@@ -381,7 +381,7 @@ int tasks_delete(struct tasks *tasks, const char *name, struct err *err)
 {
 	struct task *task = tasks_find_active(tasks, name);
 	if (task && task->status == TASK_RUNNING)
-		return err_set(err, ERR_EXISTS, "the task \"%s\" is running; finish it instead (POST /api/tasks/finish)", name);
+		return err_set(err, ERR_EXISTS, "the task \"%s\" is running; finish it instead (gridctl finish, POST /api/tasks/finish)", name);
 	if (!task && tasks_find_ended(tasks, name))
 		return err_set(err, ERR_EXISTS, "the task \"%s\" is %s; only a waiting task can be deleted", name,
 			       task_status_name(tasks_find_ended(tasks, name)->status));
@@ -403,7 +403,7 @@ int tasks_next(struct tasks *tasks, int64_t now_wall_ms, const struct task **pre
 {
 	*previous = tasks->running;
 	if (!tasks->pending && tasks->running)
-		return err_set(err, ERR_STATE, "no task is waiting; \"%s\" goes on (POST /api/tasks/finish ends it)",
+		return err_set(err, ERR_STATE, "no task is waiting; \"%s\" goes on (gridctl finish, or POST /api/tasks/finish, ends it)",
 			       tasks->running->spec.name);
 	if (!tasks->pending)
 		return err_set(err, ERR_STATE, "no task is waiting");

@@ -280,6 +280,28 @@ def test_dead_letters_are_retried_and_dropped(deaths, make_ctl):  # noqa: F811
     assert ctl.good("dead", "list", "t") == ("", 'gridctl: "t" has no dead letters\n')
 
 
+def test_dead_letters_of_an_ended_task_are_not_thrown_away_by_a_retry(deaths, make_ctl):  # noqa: F811
+    ctl = make_ctl(deaths.hub)
+    deaths.hub.finish()
+    code, _, err = ctl("dead", "retry", "t")
+    assert code == 1 and "has ended" in err and "--resume-failed" in err
+    assert deaths.hub.get("/api/tasks/t/dead").json["total"] == 3
+    assert ctl.good("dead", "retry", "t", "--force")[1] == "gridctl: 3 dead letters tried again\n"
+
+
+def test_an_output_that_takes_nothing_is_an_error(hub, ctl):
+    add_tasks = [hub.add(f"task-{n}", image="x:1", delivery="direct") for n in range(3)]
+    assert len(add_tasks) == 3
+    with open("/dev/full", "wb") as full:
+        process = ctl.start("tasks", stdout=full)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 1 and b"cannot write to standard output" in err, err
+    for closed in (">&-", "<&- >&- 2>&-"):
+        result = subprocess.run(["bash", "-c", f'"$0" "$@" {closed}', ctl.program, *ctl.arguments, "tasks"], capture_output=True, check=False,
+                                env={**os.environ, **ctl.environment}, timeout=30)
+        assert result.returncode == 1, result
+
+
 def test_logs_show_and_follow_failures(leasing, make_ctl):  # noqa: F811
     answer = leasing.hub.get("/api/tasks/none/failures")
     if "no such path" in answer.error[1]:

@@ -380,7 +380,7 @@ def test_a_task_that_somebody_else_ends_ends_the_run(working):
     assert process.stdout.readline() == b"1\n"
     working.ctl.good("cancel", "ended")
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 2 and out == b"" and b"ended by somebody else" in err, err
+    assert process.returncode == 2 and out == b"" and b"the task has ended" in err, err
 
 
 def test_a_reader_that_goes_away_leaves_the_task(working):

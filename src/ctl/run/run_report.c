@@ -104,7 +104,7 @@ static int tell_end(struct run *run, const char *name)
 	tell_sum(run);
 	if (missing)
 		ctl_error(run->ctl, "%lld item%s no result here: %s", (long long)missing, missing == 1 ? " has" : "s have",
-			  run->phase == RUN_ENDED ? "the task was ended by somebody else"
+			  run->phase == RUN_ENDED ? "the task has ended"
 						  : "somebody else took it, or Redis lost it");
 	if (failed && run->phase != RUN_HALTED)
 		ctl_error(run->ctl, "more about them:  gridctl dead list %s", name);

@@ -26,7 +26,7 @@ static void idle_reason(const struct hub *hub, const struct node *node, char *in
 	const struct task *current = tasks_current(hub->tasks);
 	into[0] = '\0';
 	if (node->draining)
-		(void)snprintf(into, size, "drained by a person; POST /api/nodes/%s/undrain lets it work again", node->id);
+		(void)snprintf(into, size, "drained by a person (gridctl node undrain)");
 	if (node->draining || !current)
 		return;
 	if (current->spec.exec.command && !node->exec) {
