@@ -114,9 +114,10 @@ static int run_join(struct ctl *ctl, const struct command_call *call)
 	} else if (ctl->globals.json) {
 		exit_code = ctl_print_json(ctl, json_pack("{s:s, s:s}", "server_url", url, "commands", buf_text(&lines)));
 	} else {
-		printf("# On the new machine, where gridnode is installed%s. An existing gridnode.toml is left alone.\n%s",
+		/* In braces, so that a shell has read all of it before `read` asks. */
+		printf("# On the new machine, where gridnode is installed%s. An existing gridnode.toml is left alone.\n{\n%s",
 		       options->user ? "" : ", as root", buf_text(&lines));
-		printf("%s\n", options->user ? "gridnode" : "gridnode    # or, under systemd: systemctl enable --now gridnode");
+		printf("%s\n}\n", options->user ? "gridnode" : "gridnode    # or, under systemd: systemctl enable --now gridnode");
 	}
 	buf_done(&lines);
 	return exit_code;

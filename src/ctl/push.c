@@ -81,8 +81,9 @@ static int tell_end(struct push *push, const char *task, const char *id, const s
 		return CTL_OK;
 	}
 	int status = ctl_fail(ctl, &push->err);
-	ctl_error(ctl, "%lld items are in; with the same input, this pushes the rest:  gridctl push %s --push %s", (long long)count, task,
-		  id);
+	if (count > 0)
+		ctl_error(ctl, "%lld items are in; with the same input, this pushes the rest:  gridctl push %s --push %s",
+			  (long long)count, task, id);
 	bool may_pass = push->err.code == ERR_UNREACHABLE || push->err.code == ERR_NO_SPACE;
 	return options->no_wait && may_pass ? TEMPORARY_FAILURE : status;
 }
