@@ -77,7 +77,7 @@ static void tell_way_back(struct run *run, const char *name)
 {
 	json_t *input = json_object_get(run->state.object, "input");
 	bool found_again = json_object_get(input, "files") || json_object_get(input, "groups") || json_object_get(input, "directory");
-	ctl_error(run->ctl, "the task goes on at the hub; come back with:  gridctl attach %s", name);
+	ctl_error(run->ctl, "the task goes on at the hub, and others wait behind it; come back with:  gridctl attach %s", name);
 	if (run->push_done)
 		return;
 	if (found_again)
