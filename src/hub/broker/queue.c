@@ -133,6 +133,7 @@ void queue_set_state(struct queue *queue, enum queue_state state)
 	case QUEUE_DRAINING:
 		queue_leases_end(queue, LEASE_CLOSED);
 		settle(queue);
+		queue_look(queue, clock_monotonic_ms()); /* who ended it sees its numbers */
 		break;
 	case QUEUE_SETTLED:
 		queue_forget_keys(queue);
