@@ -26,6 +26,13 @@ void run_fail(struct run *run, const struct err *err)
 	run_end(run, RUN_FAILED); /* here: the task itself may go on */
 }
 
+void run_fail_written(struct run *run, const struct err *err)
+{
+	if (run->phase == RUN_FINISHED || run->phase == RUN_ENDED)
+		run->over = false; /* not without its results */
+	run_fail(run, err);
+}
+
 /* ---- pushing ---- */
 
 static int next_item(void *context, struct item *item, enum item_got *got, struct err *err)

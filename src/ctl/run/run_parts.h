@@ -4,7 +4,7 @@
  *      |    --somebody else ended the task----------------------> ENDED
  *      |    --Ctrl-C, and no wish to cancel it; SIGTERM---------> LEFT      the task goes on; attach comes back to it
  *      |    --Ctrl-C, and "cancel"------------------------------> CANCELLED
- *      |    --the hub says no, or nothing can be written--------> FAILED
+ *      |    --the hub says no, or nothing can be written--------> FAILED    (from FINISHED and ENDED, too)
  *      +--> HALTING (--halt soon: what runs may end) -----------> HALTED
  *
  * Whatever it was, what has been received is written and acknowledged before the end (run_flow.c: settle). */
@@ -128,6 +128,8 @@ int run_flow(struct run *run);
 void run_consider(struct run *run);
 void run_end(struct run *run, enum run_phase phase);
 void run_fail(struct run *run, const struct err *err);
+/* A result cannot be written: even when all have come the run has failed then, and the task stays, with what was not written. */
+void run_fail_written(struct run *run, const struct err *err);
 
 /* ---- run.c ---- */
 

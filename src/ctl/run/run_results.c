@@ -330,7 +330,7 @@ static void on_room(void *context)
 
 static void on_write_failed(void *context, const struct err *err)
 {
-	run_fail(context, err);
+	run_fail_written(context, err);
 }
 
 static void before_write(void *context)

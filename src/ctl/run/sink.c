@@ -29,6 +29,7 @@ struct sink {
 	struct bits safe;     /* places, from first_place on, that are given to the output … */
 	int64_t upto;         /* … all below this one are */
 	int64_t told;         /* on_safe said so */
+	int64_t next;         /* in order: all numbers below have left, not only been taken from it */
 	bool all;             /* sink_turn: whatever comes goes at once */
 	bool failed;
 };
@@ -63,6 +64,7 @@ static void tell_safe(struct sink *sink)
 		fail(sink, &err);
 		return;
 	}
+	sink->next = sink->order ? order_next(sink->order) : 0;
 	while (bits_has(&sink->safe, sink->upto - sink->options.first_place))
 		sink->upto++;
 	if (sink->upto == sink->told)
@@ -198,7 +200,7 @@ bool sink_is_at_line_start(const struct sink *sink)
 
 int64_t sink_next(const struct sink *sink)
 {
-	return sink->order ? order_next(sink->order) : 0;
+	return sink->next;
 }
 
 /* ---- beginning and ending ---- */
@@ -231,6 +233,7 @@ struct sink *sink_new(uv_loop_t *loop, const struct sink_options *options, struc
 	sink->options = *options;
 	sink->joblog = -1;
 	sink->upto = sink->told = options->first_place;
+	sink->next = options->keep_order ? options->next : 0;
 	buf_init(&sink->rows, ROWS_MAX);
 	if (begin(sink, loop, err) == 0)
 		return sink;
