@@ -393,6 +393,13 @@ def test_a_reader_that_goes_away_leaves_the_task(working):
     assert code == 0 and len(set(out.split())) >= 90
 
 
+@pytest.mark.parametrize("how", [["--joblog", "/nonexistent/x"], ["--joblog", "/dev/full"], ["--results", "/dev/full"]])
+def test_a_place_that_cannot_be_written_to_leaves_no_task(working, how):
+    code, out, err = working.run("--name", "nowhere", *how, "--", "echo", "{}", ":::", "1", timeout=30)
+    assert (code, out) == (1, "") and how[1] in err and "attach" not in err.replace("come back to it: gridctl attach", "")
+    assert working.statuses().get("nowhere") in (None, "cancelled")
+
+
 @pytest.mark.parametrize("how, before, where, why", [
     ([], "true", ">/dev/full", "No space left"),
     (["-k"], "true", ">/dev/full", "No space left"),

@@ -7,7 +7,6 @@
 #include "base/buf.h"
 #include "ctl/output.h"
 #include "ctl/run/bits.h"
-#include "ctl/run/joblog.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -209,11 +208,6 @@ static int begin(struct sink *sink, uv_loop_t *loop, struct err *err)
 {
 	const struct sink_options *options = &sink->options;
 	const struct output_events events = {.context = sink, .on_empty = on_empty, .before_write = before_write, .on_failed = on_output_failed};
-	if (options->joblog) {
-		sink->joblog = joblog_open(options->joblog, options->resume, err);
-		if (sink->joblog < 0)
-			return (int)err->code;
-	}
 	if (options->keep_order) {
 		sink->order = order_new(options->next, ORDER_MEMORY, options->is_void, options->context);
 		if (!sink->order)
@@ -231,7 +225,7 @@ struct sink *sink_new(uv_loop_t *loop, const struct sink_options *options, struc
 		return NULL;
 	}
 	sink->options = *options;
-	sink->joblog = -1;
+	sink->joblog = options->joblog_fd;
 	sink->upto = sink->told = options->first_place;
 	sink->next = options->keep_order ? options->next : 0;
 	buf_init(&sink->rows, ROWS_MAX);
@@ -247,8 +241,6 @@ void sink_close(struct sink *sink)
 		return;
 	output_close(sink->output);
 	order_free(sink->order);
-	if (sink->joblog >= 0)
-		(void)close(sink->joblog);
 	bits_done(&sink->safe);
 	buf_done(&sink->rows);
 	free(sink);
