@@ -389,6 +389,7 @@ def test_a_reader_that_goes_away_leaves_the_task(working):
     result = subprocess.run(["bash", "-c", script, working.ctl.program], input=numbers(100), capture_output=True, text=True,
                             timeout=60, env=environment, check=False)
     assert len(result.stdout.split()) == 2 and "gridctl attach head" in result.stderr, result.stderr
+    assert "nobody reads standard output any more" in result.stderr, result.stderr
     code, out, _ = working.ctl("attach", "head", timeout=60)
     assert code == 0 and len(set(out.split())) >= 90
 
