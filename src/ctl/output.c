@@ -90,13 +90,14 @@ static void send_some(struct output *output)
 	output->events.on_empty(output->events.context);
 }
 
+/* An error here has lost its number (libuv says EBADF, and stops): write() gives the right one. */
 static void on_writable(uv_poll_t *poll, int status, int events)
 {
+	struct output *output = poll->data;
 	(void)events;
-	if (status < 0)
-		fail(poll->data, -status);
-	else
-		send_some(poll->data);
+	send_some(output);
+	if (status < 0 && !output->failed && !output->closed && output_pending(output) > 0)
+		(void)uv_poll_start(poll, UV_WRITABLE, on_writable);
 }
 
 static void on_later(uv_check_t *check)

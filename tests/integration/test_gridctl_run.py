@@ -389,8 +389,32 @@ def test_a_reader_that_goes_away_leaves_the_task(working):
     result = subprocess.run(["bash", "-c", script, working.ctl.program], input=numbers(100), capture_output=True, text=True,
                             timeout=60, env=environment, check=False)
     assert len(result.stdout.split()) == 2 and "gridctl attach head" in result.stderr, result.stderr
+    assert "nobody reads standard output any more" in result.stderr, result.stderr
     code, out, _ = working.ctl("attach", "head", timeout=60)
     assert code == 0 and len(set(out.split())) >= 90
+
+
+@pytest.mark.parametrize("how", [["--joblog", "/nonexistent/x"], ["--joblog", "/dev/full"], ["--results", "/dev/full"]])
+def test_a_place_that_cannot_be_written_to_leaves_no_task(working, how):
+    code, out, err = working.run("--name", "nowhere", *how, "--", "echo", "{}", ":::", "1", timeout=30)
+    assert (code, out) == (1, "") and how[1] in err and "attach" not in err.replace("come back to it: gridctl attach", "")
+    assert working.statuses().get("nowhere") in (None, "cancelled")
+
+
+@pytest.mark.parametrize("how, before, where, why", [
+    ([], "true", ">/dev/full", "No space left"),
+    (["-k"], "true", ">/dev/full", "No space left"),
+    (["--joblog", "log"], "trap '' XFSZ; ulimit -f 1", "", "File too large"),
+])
+def test_a_last_result_that_cannot_be_written_stays_at_the_hub(working, how, before, where, why):
+    script = f'cd "$2"; {before}; "$0" --hub "$1" run -q --name full "${{@:3}}" -- echo {{}} {where}'
+    environment = daemon_environment(working.ctl.environment)
+    item = "x" * 2000 + "\n"
+    result = subprocess.run(["bash", "-c", script, working.ctl.program, working.hub.url, working.ctl.home, *how], input=item,
+                            capture_output=True, text=True, timeout=60, env=environment, check=False)
+    assert result.returncode == 1 and why in result.stderr and "gridctl attach full" in result.stderr, result.stderr
+    assert working.statuses()["full"] not in ("finished", "cancelled")
+    assert working.ctl("attach", "full", timeout=60)[:2] == (0, item)
 
 
 def test_a_name_that_is_taken_is_told(working):

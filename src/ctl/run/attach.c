@@ -215,6 +215,7 @@ static int attach_command(struct ctl *ctl, const struct command_call *call)
 	attach->run.output = &attach->output;
 	attach->run.name = call->operands[0];
 	attach->run.attached = true;
+	attach->run.joblog_fd = -1;
 	attach->run.input.ended = true;
 	int rc = begin(attach, options, &err);
 	int status = rc ? ctl_fail(ctl, &err) : run_flow(&attach->run);

@@ -47,17 +47,25 @@ int joblog_format(struct buf *into, const struct joblog_row *row)
 	return rc;
 }
 
-int joblog_open(const char *path, bool resume, struct err *err)
+int joblog_open(const char *path, struct err *err)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND | (resume ? 0 : O_TRUNC), 0666);
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_APPEND, 0666);
+	if (fd < 0)
+		(void)err_from_errno(err, errno, "the job log %s", path);
+	return fd;
+}
+
+int joblog_begin(int fd, const char *path, bool resume, struct err *err)
+{
 	struct stat seen;
-	if (fd >= 0 && fstat(fd, &seen) == 0 &&
-	    (seen.st_size > 0 || write(fd, TITLES, sizeof(TITLES) - 1) == (ssize_t)sizeof(TITLES) - 1))
-		return fd;
-	(void)err_from_errno(err, errno, "the job log %s", path);
-	if (fd >= 0)
-		(void)close(fd);
-	return -1;
+	int rc = fstat(fd, &seen);
+	if (!rc && !resume && S_ISREG(seen.st_mode) && seen.st_size > 0) {
+		rc = ftruncate(fd, 0);
+		seen.st_size = 0;
+	}
+	if (!rc && (seen.st_size > 0 || write(fd, TITLES, sizeof(TITLES) - 1) == (ssize_t)sizeof(TITLES) - 1))
+		return 0;
+	return err_from_errno(err, errno, "the job log %s", path);
 }
 
 /* The column number `index`, from 0; "" where the line has fewer. */

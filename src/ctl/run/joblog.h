@@ -21,8 +21,11 @@ struct joblog_row {
 /* Appends a row as a line; control characters of the texts become spaces. Errors are buf_add's. */
 int joblog_format(struct buf *into, const struct joblog_row *row) MUST_CHECK;
 
-/* Opens the file for rows: emptied, with the line of titles, or as it is when `resume`. A descriptor, or -1 with err set. */
-int joblog_open(const char *path, bool resume, struct err *err) MUST_CHECK;
+/* Opens the file for rows, and leaves what it has. A descriptor, or -1 with err set. */
+int joblog_open(const char *path, struct err *err) MUST_CHECK;
+
+/* Empties it, unless it goes on; writes the titles where they are not yet. */
+int joblog_begin(int fd, const char *path, bool resume, struct err *err) MUST_CHECK;
 
 /* Adds the numbers that an earlier run has done: all that are in it, or, `only_good`, those whose last row has exit value and
  * signal 0. A file that is not there yet has none. */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 extern const struct command COMMAND_RUN;
 
@@ -116,9 +117,15 @@ static int submit(struct run *run, const struct run_options *options, struct err
 /* A directory that cannot be written to is better known before anything runs. */
 static int prepare_results(const struct run_output_options *output, struct err *err)
 {
-	if (output->results && mkdir(output->results, 0777) && errno != EEXIST)
-		return err_from_errno(err, errno, "%s", output->results);
-	return 0;
+	struct stat seen;
+	const char *path = output->results;
+	if (!path || mkdir(path, 0777) == 0)
+		return 0;
+	if (errno != EEXIST || stat(path, &seen))
+		return err_from_errno(err, errno, "%s", path);
+	if (!S_ISDIR(seen.st_mode))
+		return err_from_errno(err, ENOTDIR, "%s", path);
+	return access(path, W_OK | X_OK) ? err_from_errno(err, errno, "%s", path) : 0;
 }
 
 static int begin(struct run *run, const struct run_options *options, const struct run_words *words, struct err *err)
@@ -128,7 +135,9 @@ static int begin(struct run *run, const struct run_options *options, const struc
 		rc = wait_for_first(run, err);
 	if (rc || run->input.is_empty)
 		return rc;
-	rc = submit(run, options, err);
+	rc = run_results_open_log(run, err);
+	if (!rc)
+		rc = submit(run, options, err);
 	if (rc)
 		return rc;
 	ctl_note(run->ctl, "task %s is at the hub; to come back to it: gridctl attach %s", run->name, run->name);
@@ -187,6 +196,8 @@ void run_done(struct run *run)
 	tracker_done(&run->tracker);
 	bits_done(&run->reported);
 	run_state_done(&run->state);
+	if (run->joblog_fd >= 0)
+		(void)close(run->joblog_fd);
 }
 
 static int run_command(struct ctl *ctl, const struct command_call *call)
@@ -208,6 +219,7 @@ static int run_command(struct ctl *ctl, const struct command_call *call)
 	if (run) {
 		*run = (struct run){.ctl = ctl,
 				    .output = &options->output,
+				    .joblog_fd = -1,
 				    .command = words.command,
 				    .command_len = words.command_len,
 				    .layout = words.group_count	 ? LAYOUT_VALUES

@@ -26,6 +26,13 @@ void run_fail(struct run *run, const struct err *err)
 	run_end(run, RUN_FAILED); /* here: the task itself may go on */
 }
 
+void run_fail_written(struct run *run, const struct err *err)
+{
+	if (run->phase == RUN_FINISHED || run->phase == RUN_ENDED)
+		run->over = false; /* not without its results */
+	run_fail(run, err);
+}
+
 /* ---- pushing ---- */
 
 static int next_item(void *context, struct item *item, enum item_got *got, struct err *err)
@@ -54,6 +61,7 @@ static void on_pushed(void *context, const struct err *err)
 	int64_t count = items_push_count(run->push);
 	items_push_free(steal(run->push));
 	if (err) {
+		run->given_up = !run->attached && !run->over && count == 0 && run->tracker.finished_count == 0;
 		run_fail(run, err);
 		return;
 	}
@@ -165,6 +173,17 @@ static void leave_state(struct run *run)
 	run_state_save(&run->state);
 }
 
+/* A task that nobody has given anything would wait for ever, and others behind it. */
+static void give_up(struct run *run)
+{
+	run->ctl->retry_for_ms = RETRY_FOR_MS;
+	tell_hub(run, "/cancel", json_pack("{s:b}", "purge", 1));
+	if (run->hub_knows)
+		run_state_remove(&run->state);
+	else
+		leave_state(run);
+}
+
 static void end_task(struct run *run)
 {
 	switch (run->phase) {
@@ -185,8 +204,14 @@ static void end_task(struct run *run)
 	case RUN_ENDED:
 		run_state_remove(&run->state);
 		break;
-	case RUN_LEFT:
 	case RUN_FAILED:
+		if (run->given_up) {
+			give_up(run);
+			break;
+		}
+		leave_state(run);
+		break;
+	case RUN_LEFT:
 		leave_state(run);
 		break;
 	case RUN_WORKING:
@@ -226,10 +251,12 @@ int run_flow(struct run *run)
 	if (run->output->bar)
 		run->live.say_every_ms = BAR_SAY_EVERY_MS;
 	run->ctl->retry_for_ms = RETRY_FOR_EVER_MS; /* from here on the hub is waited for */
-	if (begin(run, &err))
+	if (begin(run, &err)) {
+		run->given_up = !run->attached;
 		run_fail(run, &err);
-	else
+	} else {
 		run_results_more(run);
+	}
 	while (!run->over)
 		(void)uv_run(&run->ctl->loop, UV_RUN_ONCE);
 	items_push_free(steal(run->push));

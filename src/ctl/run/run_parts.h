@@ -4,7 +4,7 @@
  *      |    --somebody else ended the task----------------------> ENDED
  *      |    --Ctrl-C, and no wish to cancel it; SIGTERM---------> LEFT      the task goes on; attach comes back to it
  *      |    --Ctrl-C, and "cancel"------------------------------> CANCELLED
- *      |    --the hub says no, or nothing can be written--------> FAILED
+ *      |    --the hub says no, or nothing can be written--------> FAILED    (from FINISHED and ENDED, too)
  *      +--> HALTING (--halt soon: what runs may end) -----------> HALTED
  *
  * Whatever it was, what has been received is written and acknowledged before the end (run_flow.c: settle). */
@@ -85,6 +85,7 @@ struct run {
 	int64_t asked_serial;       /* the page that is under way was asked for after this look */
 	bool page_complete;
 	int64_t next_place;         /* of the next result */
+	int joblog_fd;              /* -1: not open */
 	struct sink *sink;
 	struct run_state state;     /* what attach will need */
 	int64_t state_saved_ms;
@@ -94,6 +95,7 @@ struct run {
 	bool broken;                /* nothing more can be read or written */
 	struct err err;             /* RUN_FAILED */
 	bool hub_knows;             /* it was told of the end */
+	bool given_up;              /* FAILED before an item was in: the task is cancelled */
 
 	struct run_look look;
 	int64_t halt_serial;        /* HALTING: looks from this one on know of it; 0: not yet */
@@ -128,6 +130,8 @@ int run_flow(struct run *run);
 void run_consider(struct run *run);
 void run_end(struct run *run, enum run_phase phase);
 void run_fail(struct run *run, const struct err *err);
+/* A result cannot be written: even when all have come the run has failed then, and the task stays, with what was not written. */
+void run_fail_written(struct run *run, const struct err *err);
 
 /* ---- run.c ---- */
 
@@ -151,6 +155,9 @@ struct run_row {
 };
 /* Appends it, where there is a job log. */
 int run_results_row(const struct run *run, struct buf *row, const struct run_row *what) MUST_CHECK;
+
+/* The job log, where there is to be one; what it has stays until the run begins. */
+int run_results_open_log(struct run *run, struct err *err) MUST_CHECK;
 
 /* Opens sink and reader; results from `cursor` on. */
 int run_results_begin(struct run *run, int64_t cursor, struct err *err) MUST_CHECK;

@@ -91,7 +91,9 @@ static void tell_way_back(struct run *run, const char *name)
 static int tell_failed_run(struct run *run, const char *name)
 {
 	int status = ctl_fail(run->ctl, &run->err);
-	if (run->err.code != ERR_NOT_FOUND)
+	if (run->err.code == ERR_CANCELLED) /* of a reader that went away others say nothing, but here a task is left */
+		ctl_error(run->ctl, "%s", run->err.text);
+	if (run->err.code != ERR_NOT_FOUND && !(run->given_up && run->hub_knows))
 		tell_way_back(run, name);
 	return status;
 }

@@ -330,7 +330,7 @@ static void on_room(void *context)
 
 static void on_write_failed(void *context, const struct err *err)
 {
-	run_fail(context, err);
+	run_fail_written(context, err);
 }
 
 static void before_write(void *context)
@@ -346,15 +346,29 @@ static bool is_void(void *context, int64_t seq)
 	return tracker_is_void(&run->tracker, seq);
 }
 
+int run_results_open_log(struct run *run, struct err *err)
+{
+	if (!run->output->joblog || run->joblog_fd >= 0)
+		return 0;
+	run->joblog_fd = joblog_open(run->output->joblog, err);
+	return run->joblog_fd < 0 ? (int)err->code : 0;
+}
+
+static int begin_log(struct run *run, struct err *err)
+{
+	int rc = run_results_open_log(run, err);
+	bool goes_on = run->attached || run->resume_log;
+	return rc || run->joblog_fd < 0 ? rc : joblog_begin(run->joblog_fd, run->output->joblog, goes_on, err);
+}
+
 int run_results_begin(struct run *run, int64_t cursor, struct err *err)
 {
 	int64_t next = json_integer_value(json_object_get(run->state.object, "next"));
-	const struct sink_options sink = {.fd = STDOUT_FILENO,
+	struct sink_options sink = {.fd = STDOUT_FILENO,
 					  .keep_order = run->output->keep_order,
 					  .next = next > 0 ? next : 1,
 					  .is_void = is_void,
 					  .joblog = run->output->joblog,
-					  .resume = run->attached || run->resume_log,
 					  .first_place = cursor,
 					  .context = run,
 					  .on_safe = on_safe,
@@ -369,8 +383,11 @@ int run_results_begin(struct run *run, int64_t cursor, struct err *err)
 						  .on_page = on_page,
 						  .on_failed = on_read_failed};
 	run->next_place = cursor;
+	if (begin_log(run, err))
+		return (int)err->code;
 	if (run->output->keep_order && next > 0 && restore_order(run, next, err))
 		return (int)err->code;
+	sink.joblog_fd = run->joblog_fd;
 	run->sink = sink_new(&run->ctl->loop, &sink, err);
 	run->read = run->sink ? results_read_new(run->ctl, &read, err) : NULL;
 	return run->read ? 0 : (int)err->code;

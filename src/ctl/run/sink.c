@@ -7,7 +7,6 @@
 #include "base/buf.h"
 #include "ctl/output.h"
 #include "ctl/run/bits.h"
-#include "ctl/run/joblog.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -29,6 +28,7 @@ struct sink {
 	struct bits safe;     /* places, from first_place on, that are given to the output … */
 	int64_t upto;         /* … all below this one are */
 	int64_t told;         /* on_safe said so */
+	int64_t next;         /* in order: all numbers below have left, not only been taken from it */
 	bool all;             /* sink_turn: whatever comes goes at once */
 	bool failed;
 };
@@ -63,6 +63,7 @@ static void tell_safe(struct sink *sink)
 		fail(sink, &err);
 		return;
 	}
+	sink->next = sink->order ? order_next(sink->order) : 0;
 	while (bits_has(&sink->safe, sink->upto - sink->options.first_place))
 		sink->upto++;
 	if (sink->upto == sink->told)
@@ -198,7 +199,7 @@ bool sink_is_at_line_start(const struct sink *sink)
 
 int64_t sink_next(const struct sink *sink)
 {
-	return sink->order ? order_next(sink->order) : 0;
+	return sink->next;
 }
 
 /* ---- beginning and ending ---- */
@@ -207,11 +208,6 @@ static int begin(struct sink *sink, uv_loop_t *loop, struct err *err)
 {
 	const struct sink_options *options = &sink->options;
 	const struct output_events events = {.context = sink, .on_empty = on_empty, .before_write = before_write, .on_failed = on_output_failed};
-	if (options->joblog) {
-		sink->joblog = joblog_open(options->joblog, options->resume, err);
-		if (sink->joblog < 0)
-			return (int)err->code;
-	}
 	if (options->keep_order) {
 		sink->order = order_new(options->next, ORDER_MEMORY, options->is_void, options->context);
 		if (!sink->order)
@@ -229,8 +225,9 @@ struct sink *sink_new(uv_loop_t *loop, const struct sink_options *options, struc
 		return NULL;
 	}
 	sink->options = *options;
-	sink->joblog = -1;
+	sink->joblog = options->joblog_fd;
 	sink->upto = sink->told = options->first_place;
+	sink->next = options->keep_order ? options->next : 0;
 	buf_init(&sink->rows, ROWS_MAX);
 	if (begin(sink, loop, err) == 0)
 		return sink;
@@ -244,8 +241,6 @@ void sink_close(struct sink *sink)
 		return;
 	output_close(sink->output);
 	order_free(sink->order);
-	if (sink->joblog >= 0)
-		(void)close(sink->joblog);
 	bits_done(&sink->safe);
 	buf_done(&sink->rows);
 	free(sink);

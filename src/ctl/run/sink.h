@@ -17,8 +17,8 @@ struct sink_options {
 	bool keep_order;
 	int64_t next;         /* keep_order: the number whose turn it is first */
 	order_is_void *is_void;
-	const char *joblog;   /* NULL: none */
-	bool resume;          /* the job log goes on */
+	const char *joblog;   /* its path; NULL: none */
+	int joblog_fd;        /* the caller's, and open as long as the sink; -1: none */
 	int64_t first_place;  /* of the first result that comes */
 
 	void *context;        /* of is_void, too */

@@ -197,8 +197,9 @@ static void test_joblog_is_read_as_it_was_written(void **state)
 	assert_int_equal(joblog_format(&rows, &bad), 0);
 	assert_int_equal(joblog_format(&rows, &killed), 0);
 	for (int i = 0; i < 2; i++) {
-		int fd = joblog_open("log", i > 0, &err);
+		int fd = joblog_open("log", &err);
 		assert_true(fd >= 0);
+		assert_int_equal(joblog_begin(fd, "log", i > 0, &err), 0);
 		if (i == 0)
 			assert_int_equal(write(fd, rows.data, rows.len), (ssize_t)rows.len);
 		else
@@ -213,7 +214,7 @@ static void test_joblog_is_read_as_it_was_written(void **state)
 	assert_true(bits_has(&done, 1));
 	assert_false(bits_has(&done, 2) || bits_has(&done, 70000));
 	assert_int_equal(joblog_read("none", true, &done, &err), 0);
-	assert_int_equal(joblog_open("no/such/folder/log", false, &err), -1);
+	assert_int_equal(joblog_open("no/such/folder/log", &err), -1);
 	assert_contains(err.text, "no/such/folder/log");
 	bits_done(&done);
 	buf_done(&rows);
