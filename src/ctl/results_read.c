@@ -34,6 +34,7 @@ struct results_read {
 	struct results_read_options options;
 	struct hub_call *page, *take;
 	int64_t wanted, taken;  /* what may be removed, and what is */
+	bool held;              /* the page's call waits at the hub for results */
 	bool failed, freed, in_callback;
 };
 
@@ -134,6 +135,7 @@ void results_read_more(struct results_read *read, bool wait)
 		.patient = true,
 		.needs = NEEDS,
 	};
+	read->held = wait;
 	if (!path)
 		(void)err_set(&err, ERR_NOMEM, "out of memory");
 	else
@@ -142,12 +144,13 @@ void results_read_more(struct results_read *read, bool wait)
 		fail(read, &err);
 }
 
-void results_read_hurry(struct results_read *read)
+bool results_read_hurry(struct results_read *read)
 {
-	if (read->failed || read->freed || read->in_callback)
-		return;
+	if (read->failed || read->freed || read->in_callback || (read->page && !read->held))
+		return false;
 	hub_call_cancel(steal(read->page));
 	results_read_more(read, false);
+	return true;
 }
 
 /* ---- removing ---- */

@@ -42,8 +42,9 @@ void results_read_free(struct results_read *read);
 /* Asks for the next page, unless that is under way. wait: as the options say, or not at all. */
 void results_read_more(struct results_read *read, bool wait);
 
-/* The hub need not hold a call any longer: the page is asked for anew, and comes at once. */
-void results_read_hurry(struct results_read *read);
+/* The hub need not hold a call any longer: the page is asked for anew, and comes at once. False where that is so already (it is
+ * not asked again: a slow answer would never be waited for), or cannot be done now. */
+bool results_read_hurry(struct results_read *read);
 
 /* Those before `upto` may be removed at the hub. Repeated until it has; the latest number counts. */
 void results_read_take(struct results_read *read, int64_t upto);

@@ -259,8 +259,8 @@ void run_results_hurry(struct run *run, int64_t serial)
 {
 	if (run->page_serial >= serial || run->asked_serial >= serial || !sink_has_room(run->sink))
 		return;
-	run->asked_serial = run->look.serial;
-	results_read_hurry(run->read);
+	if (results_read_hurry(run->read))
+		run->asked_serial = run->look.serial;
 }
 
 static void on_page(void *context, const struct results_page *page)
