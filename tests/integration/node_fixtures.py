@@ -3,6 +3,7 @@ import pathlib
 import re
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -43,6 +44,9 @@ class Node:
         return wait_until(lambda: self.id, 15, "the node's registration")
 
     def stop(self, **how):
+        deadline = time.monotonic() + 2
+        while self.daemon.running() and " slots on " not in self.daemon.log and time.monotonic() < deadline:
+            time.sleep(0.05)  # started a moment ago: it does not mind signals yet
         self.daemon.stop(**how)
 
     def kill(self):
